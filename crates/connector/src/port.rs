@@ -10,7 +10,7 @@ use domain::{
 use jiff::Timestamp;
 use secrets::Sink;
 
-use crate::{Capabilities, Error, Kind, Obstacle, Outcome, Platform, ProbeBudget, Profile, Result};
+use crate::{Capabilities, Error, Kind, Obstacle, Platform, ProbeBudget, Profile, Result};
 
 /// A connection offers what its platform is: a platform of integrations, a sink, a directory.
 #[derive(Debug, Clone)]
@@ -322,17 +322,7 @@ pub trait Connector: fmt::Debug + Send + Sync {
         key_id: &str,
     ) -> Result<Option<ObservedCredential>> {
         let listing = self.credentials(object).await?;
-        let half = !listing.complete && listing.shows_all_of.is_empty();
-        let found = listing.credentials.into_iter().find(|one| one.key_id == key_id);
-        match found {
-            // What half a listing does not show is not gone.
-            None if half => Err(Error::Unreachable {
-                what: format!("list the credentials of {:?}", object.key),
-                message: format!("a part of them was not shown, and {key_id} may be among those"),
-                outcome: Outcome::NotSent,
-            }),
-            found => Ok(found),
-        }
+        Ok(listing.credentials.into_iter().find(|one| one.key_id == key_id))
     }
 
     /// Brings those settings of a live credential that need no other one to what is wanted; sends

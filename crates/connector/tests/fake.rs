@@ -357,24 +357,3 @@ async fn faults_come_in_the_order_asked_for() {
     );
     assert_eq!(fake.calls().len(), 5);
 }
-
-#[tokio::test]
-async fn what_half_a_listing_does_not_show_is_not_gone() {
-    let fake = Fake::new(Arc::new(SystemClock));
-    let made = fake.create(&new()).await.unwrap();
-    let object = ObjectRef {
-        kind: made.kind.clone(),
-        key: made.key.clone(),
-        vendor_id: None,
-        name: made.name.clone(),
-    };
-    let mut key = String::new();
-    fake.by_hand(&made.kind, &made.key, |hand| key = hand.issue("by hand", None));
-    assert!(fake.credential(&object, &key).await.unwrap().is_some());
-    fake.hide_newest(true);
-    let error = fake.credential(&object, &key).await.unwrap_err().to_string();
-    assert!(error.contains(&key) && error.contains("not shown"), "{error}");
-    fake.hide_newest(false);
-    fake.by_hand(&made.kind, &made.key, |hand| hand.end(&key));
-    assert!(fake.credential(&object, &key).await.unwrap().is_none_or(|one| !one.live));
-}

@@ -1428,10 +1428,6 @@ fn stored(view: &View, claim: &Claim, way: Way) -> Step {
         {
             return Step::Hold("new-refused");
         }
-        // It may have been in there: whoever read it then has nothing else.
-        Some(false) if view.mains.iter().any(|main| is_changed(main, claim)) => {
-            return Step::Hold("sink-changed-by-others");
-        }
         Some(false) => return Step::GiveUp,
         // A document that has this very key was promoted by somebody who had verified it.
         None if !view.mains.iter().any(|main| is_promoted(main, claim)) => {
@@ -1466,11 +1462,6 @@ fn is_as_found(main: &Main, claim: &Claim) -> bool {
     let found = claim.mains_at.get(&main.place).zip(main.written_at.as_ref());
     claim.mains.get(&main.place).copied().unwrap_or(0) == main.version
         && found.is_none_or(|(then, now)| then == now)
-}
-
-/// Somebody wrote there since, and not this deed.
-fn is_changed(main: &Main, claim: &Claim) -> bool {
-    main.occupied.is_none() && !is_promoted(main, claim) && !is_as_found(main, claim)
 }
 
 /// From sink to sink, and then to rest.
@@ -1741,10 +1732,7 @@ mod tests {
         assert_eq!(next_step(&seen, TO_TWO, Way::AddOurs), Step::Promote("bao:a".into()));
         seen.mains[0].version = 2;
         assert_eq!(next_step(&seen, TO_TWO, Way::AddOurs), Step::Hold("sink-changed-by-others"));
-        // Whoever read it in a place before somebody wrote over it has nothing else.
         seen.verified = Some(false);
-        assert_eq!(next_step(&seen, TO_TWO, Way::AddOurs), Step::Hold("sink-changed-by-others"));
-        seen.mains[0].version = 1;
         assert_eq!(next_step(&seen, TO_TWO, Way::AddOurs), Step::GiveUp);
     }
 
