@@ -384,7 +384,6 @@ mod tests {
                 break_glass: None,
                 quorum: Review::usual_quorum(),
                 roles: [("security".to_owned(), names(&["ann", "bo", "sam"]))].into(),
-                break_glass: None,
             },
             owners: BTreeMap::new(),
             rules: Review::usual_rules(),
