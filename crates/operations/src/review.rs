@@ -494,7 +494,7 @@ pub(crate) async fn pass_by_hand(
 ) -> Result<Option<Leave>, Problem> {
     // What it begins from was read a moment ago, under its turn.
     let passed = pass_as(context, asked, least, std::future::ready(Ok(()))).await;
-    let unsigned = passed.as_ref().is_err_and(|problem| problem.code.starts_with("E-APPROVAL"));
+    let unsigned = passed.as_ref().is_err_and(|problem| problem.code.contains("APPROVAL-"));
     if let (true, false, Some(board)) = (unsigned, context.read_only, context.gate.board())
         && let Err(error) = board.store.keep(&asked.change)
     {

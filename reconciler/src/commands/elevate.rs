@@ -148,7 +148,7 @@ impl Elevate {
         }
         let given = match done {
             Ok(given) => given,
-            Err(problem) if problem.code.starts_with("E-APPROVAL") => {
+            Err(problem) if problem.code.contains("APPROVAL-") => {
                 output.problem(&problem);
                 self.told(&foreseen, not_done_json(&problem, false), Exit::Policy, output);
                 return Ok(Exit::Policy);
