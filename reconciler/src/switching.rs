@@ -58,7 +58,7 @@ fn broke_off(id: &str) -> Problem {
 
 /// Nothing is in the way but that nobody has approved it.
 fn is_unapproved(done: &Result<bool, Problem>) -> bool {
-    done.as_ref().is_err_and(|problem| problem.code.starts_with("E-APPROVAL"))
+    done.as_ref().is_err_and(|problem| problem.code.contains("APPROVAL-"))
 }
 
 /// One of the three commands.
