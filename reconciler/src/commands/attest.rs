@@ -19,7 +19,7 @@ use crate::{
 /// Sign that you have looked at an integration, and what is to become of it.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  nhi attest bao/openbao_approle/invoice-sync --decision keep --reason 'feeds the invoices still' --key ~/.ssh/id_ed25519
+  nhi attest CONNECTION/KIND/NAME --decision keep --reason 'feeds the invoices still' --key ~/.ssh/id_ed25519
   nhi attest ID --decision narrow --reason 'writes nothing since May' --key KEY --ticket REV-12
   nhi attest ID --decision end --reason 'its workflow is gone' --key KEY --yes
 

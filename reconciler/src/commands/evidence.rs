@@ -36,8 +36,8 @@ use crate::{
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 #[command(after_help = "Examples:
-  nhi evidence bao/openbao_approle/invoice-sync
-  nhi evidence bao/openbao_approle/invoice-sync --key checkpoint.key --format json --out invoice-sync.json
+  nhi evidence CONNECTION/KIND/NAME
+  nhi evidence CONNECTION/KIND/NAME --key checkpoint.key --format json --out e.json
   nhi evidence --change 9f2c41d0a7b3 --format markdown
   nhi evidence --since 2026-07-01 --until 2026-10-01 --key checkpoint.key --format json --out q3.json
   nhi evidence verify q3.json --checkpoint-key checkpoint.key.pub --signers allowed_signers --domain acme.example
@@ -75,7 +75,7 @@ pub(crate) struct Evidence {
     #[arg(long, value_name = "FOLDER")]
     approvals: Option<PathBuf>,
 
-    /// A report of nhi drift --format json: what it finds of the same is added as a claim.
+    /// A report of nhi drift --format json: what it finds of the same is added, and nothing shows it.
     #[arg(long, value_name = "FILE")]
     findings: Option<PathBuf>,
 

@@ -20,7 +20,7 @@ use super::{
 };
 use crate::commands::evidence::seal;
 
-const ID: &str = "bao/openbao_approle/invoice-sync";
+const ID: &str = "bao/app/invoice-sync";
 const DOMAIN: &str = "acme.example";
 
 fn at(text: &str) -> Timestamp {
@@ -73,7 +73,7 @@ fn people(more: &str) -> People {
 fn change() -> Change {
     let scopes = |all: &[&str]| Governed::map([("scopes", Governed::set(all.iter().copied()))]);
     Change {
-        tenant: "openbao:c1".into(),
+        tenant: "tenant:c1".into(),
         kind: "nhi_scope".into(),
         object: "role-1".into(),
         action: Action::Update,
@@ -129,7 +129,7 @@ async fn ledger(approvals: &[Vec<u8>]) -> MemoryLedger {
     .detail("key", "k1")
     .detail("grade", "A, residual until 2027-01-11T11:00:00Z");
     let review = Review::new(
-        ("openbao:c1", ID),
+        ("tenant:c1", ID),
         (Conclusion::Keep, "still needed"),
         at("2027-01-12T08:00:00Z"),
         ("00".into(), "n".into()),
@@ -137,7 +137,7 @@ async fn ledger(approvals: &[Vec<u8>]) -> MemoryLedger {
     let reviewed = by(NewEntry::new(moment("2027-01-12T09:00:00Z"), "review.concluded", ID))
         .detail("decision", "keep")
         .keep("review", &envelope(&ssh_key(1), review.to_bytes()));
-    let other = NewEntry::new(moment("2027-01-10T08:00:00Z"), "declared", "bao/openbao_approle/x");
+    let other = NewEntry::new(moment("2027-01-10T08:00:00Z"), "declared", "bao/app/x");
     let first = by(NewEntry::new(moment("2027-01-09T08:00:00Z"), "declared", ID)).change(declared);
     let all = vec![first, other, allowed, done, over, proven, reviewed];
     ledger.append(all, Durability::Durable).await.unwrap();
