@@ -11,8 +11,12 @@ fn example(name: &str) -> std::path::PathBuf {
 
 #[test]
 fn the_examples_for_pipelines_are_what_their_platforms_take() {
-    servers::linters::github(&example("github.yml")).unwrap();
-    servers::linters::gitlab(&example("gitlab.yml")).unwrap();
+    for name in ["github.yml", "review-github.yml"] {
+        servers::linters::github(&example(name)).unwrap();
+    }
+    for name in ["gitlab.yml", "review-gitlab.yml"] {
+        servers::linters::gitlab(&example(name)).unwrap();
+    }
     // And a slip would be seen.
     let folder = tempfile::tempdir().unwrap();
     let with_slip = |name: &str, from: &str, to: &str| {
