@@ -40,6 +40,7 @@ mod points;
 mod postgresql;
 mod reports;
 mod restored;
+mod reviewed;
 mod reviewing;
 mod rounds;
 mod rows;

@@ -108,11 +108,15 @@ pub async fn surroundings(context: &Context, id: &IntegrationId) -> Result<Surro
     let Some(seen) = observe_integration(context, id, None, None).await? else {
         return Ok(Surroundings::default());
     };
-    let Some(credentials) = &seen.observed.credentials else {
-        return Ok(of_record(&seen.observed.record.unwrap_or_default(), None));
+    // A platform that lists them apart gives none with the object.
+    let live: BTreeSet<&String> = match &seen.observed.credentials {
+        Some(all) => all.iter().filter(|one| one.live).map(|one| &one.key_id).collect(),
+        None => (seen.unmanaged.iter().chain(seen.foreign.keys()))
+            .chain(&seen.own)
+            .chain(seen.slots.keys())
+            .collect(),
     };
-    let live = credentials.iter().filter(|one| one.live).count();
-    Ok(of_record(&seen.observed.record.clone().unwrap_or_default(), Some(live)))
+    Ok(of_record(&seen.observed.record.clone().unwrap_or_default(), Some(live.len())))
 }
 
 fn of_record(record: &domain::Record, credentials: Option<usize>) -> Surroundings {

@@ -182,7 +182,7 @@ fn unreviewable(why: &Unprojectable) -> Diagnostic {
 fn code(told: &Diagnostics) -> Option<String> {
     let error = told.iter().find(|one| one.severity == Severity::Error)?;
     let last = error.detail.rsplit_once('(').and_then(|(_, last)| last.split_once(')'));
-    Some(last.map_or("E-FAILED".to_owned(), |(code, _)| code.to_owned()))
+    Some(last.map_or("failed".to_owned(), |(code, _)| code.to_owned()))
 }
 
 impl AnyResource for Guarded {

@@ -23,7 +23,6 @@ use crate::{
   nhi approve --all-of review.json --role owner   all of a review that need somebody
   nhi approve 9f2c41 --of plan.json --role security --key ~/.ssh/id_ed25519
   nhi approve 9f2c41 --role security --for 2h --ticket CHG-4711 --reason 'as agreed'
-  nhi approve 9f2c41 --break-glass --reason 'production is down'
   nhi approve 9f2c41 --role security --shown HASH --reason …    for scripts
 
 Exit codes: 0 signed and kept · 1 not signed")]
@@ -34,11 +33,6 @@ pub(crate) struct Approve {
     /// In which role: one of the policy's, or owner.
     #[arg(long, value_name = "ROLE")]
     role: Option<String>,
-
-    /// Go ahead alone, in an emergency: for those whom the policy names under break_glass, with the key
-    /// that it asks for. It is told, and owed a review, by those who would have approved it.
-    #[arg(long, conflicts_with = "role")]
-    break_glass: bool,
 
     /// From when on it holds, such as 2027-01-10T09:00:00Z; now, unless set.
     #[arg(long, value_name = "TIME")]
@@ -61,10 +55,6 @@ impl Approve {
             not_after: self.not_after,
             holds_for: self.holds_for,
         };
-        let decision = match self.break_glass {
-            true => Decision::BreakGlass,
-            false => Decision::Approve,
-        };
-        self.saying.say(decision, terms, config, output).await
+        self.saying.say(Decision::Approve, terms, config, output).await
     }
 }

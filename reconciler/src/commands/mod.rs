@@ -4,6 +4,7 @@ pub(crate) mod ack;
 pub(crate) mod adopt;
 pub(crate) mod approve;
 pub(crate) mod attest;
+pub(crate) mod break_glass;
 pub(crate) mod completion;
 pub(crate) mod decommission;
 pub(crate) mod disable;

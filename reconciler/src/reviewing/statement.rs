@@ -25,6 +25,10 @@ use crate::{
     exit::Exit,
     output::{BOLD, Format, Output, styled},
     report::spelled,
+    serve::{
+        logs::{Log, LogForm},
+        notify::{Notice, Notices},
+    },
     signing::{self, Pen},
 };
 
@@ -147,6 +151,9 @@ impl Saying {
         let (bytes, by) = signed(&statement, &pen, &board, context.now())?;
         if gives(decision) {
             would_count(&by, &statement, &subjects, &board)?;
+        }
+        if decision == Decision::BreakGlass {
+            tell_first(&loaded, &subjects, &statement, &by.principal).await?;
         }
         let name = format!("{}-{}", by.principal, statement.said.nonce);
         let mut places = Vec::new();
@@ -465,6 +472,38 @@ async fn written(
 }
 
 /// The role in which it is said. A no and a word taken back need none.
+/// Tells whoever is told by those who serve, before what was signed can be used: where nobody hears of it,
+/// nobody goes ahead alone.
+async fn tell_first(
+    loaded: &Loaded,
+    subjects: &[Subject],
+    statement: &Statement,
+    who: &str,
+) -> Result<(), Problem> {
+    let nobody = |why: &str| {
+        Problem::new("E-BREAK-GLASS", "The glass cannot be broken")
+            .detail(format!("{why} Nothing was kept."))
+            .next("say in nhi.hcl who is told: notify = { webhook = { url = \"…\", key = { env = \"…\" } } }")
+    };
+    let clock = Arc::new(connector::SystemClock);
+    let (notices, _telling) = Notices::begin(loaded, clock, Log(LogForm::Text))?;
+    for one in subjects {
+        let notice = Notice {
+            event: "opened",
+            subject: one.name(),
+            why: format!(
+                "{who} breaks the glass for change {} until {}: {}",
+                one.digest, statement.said.not_after, statement.said.reason
+            ),
+            owner: None,
+        };
+        if !notices.tell(&notice, statement.said.signed_at).await {
+            return Err(nobody("Nobody could be told of it, and it is told before it is done."));
+        }
+    }
+    Ok(())
+}
+
 fn role_of(
     decision: Decision,
     given: Option<String>,
