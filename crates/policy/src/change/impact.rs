@@ -216,7 +216,7 @@ pub fn removes_owner(change: &Change) -> bool {
         "nhi_integration" if change.after != Value::Null => ["business_owner", "technical_owner"]
             .iter()
             .any(|who| owner(&change.before, who) && !owner(&change.after, who)),
-        "nhi_owner" => change.before != Value::Null && change.after == Value::Null,
+        // An owner who goes is named by nothing by then: that was a change of what named them.
         _ => false,
     }
 }
@@ -304,7 +304,7 @@ mod tests {
             (change("nhi_integration", both(), owned(&["technical_owner"])), true),
             (change("nhi_integration", both(), Value::Null), false),
             (change("nhi_integration", Value::Null, both()), false),
-            (change("nhi_owner", owned(&[]), Value::Null), true),
+            (change("nhi_owner", owned(&[]), Value::Null), false),
             (change("nhi_owner", Value::Null, owned(&[])), false),
             (change("nhi_scope", both(), owned(&[])), false),
         ] {
