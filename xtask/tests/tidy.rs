@@ -28,7 +28,7 @@ fn lines(name: &str) -> [(&'static str, String); 2] {
 
 /// What else may name one, outside of tests: sample ids, and resources of other providers that can
 /// move here.
-const ALLOWED: [&str; 13] = [
+const ALLOWED: [&str; 11] = [
     "crates/ledger/src/conformance.rs",
     "crates/ledger-sqlite/src/bench.rs",
     "provider/src/resources/moved.rs",
