@@ -35,6 +35,8 @@ pub const KINDS: &[&str] = &[
     "change.authorized",
     "change.done",
     "change.failed",
+    "change.released",
+    "change.used",
     "claim.taken_over",
     "consumer.acknowledged",
     "credential.adjusted",

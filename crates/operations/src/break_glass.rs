@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 
 use crate::{
     Context, Problem,
-    review::{Asked, Judged, ReviewBoard},
+    review::{Asked, Judged, ReviewBoard, USED, use_of},
 };
 
 /// The deed of its row.
@@ -103,6 +103,11 @@ pub(crate) fn owing(
         })),
     };
     entry.detail("broken_by", who).change(Change::Obligation(row))
+}
+
+/// Whether a review of this change is owed.
+pub(crate) async fn is_owed(context: &Context, digest: Digest) -> Result<bool, Problem> {
+    Ok(debts(context).await?.iter().any(|debt| debt.digest == digest))
 }
 
 /// Everything that is owed, oldest first. Nothing where no ledger is kept.
@@ -212,7 +217,10 @@ pub async fn close_reviewed(context: &Context) -> Result<Vec<Debt>, Problem> {
             .detail("approved_as", json!(tally.have.values().collect::<Vec<_>>()))
             .change(Change::Obligation(row));
         entry.digest_after = Some(debt.digest.hex());
-        context.journal(entry).await?;
+        // What was signed was the review, and allows nothing more.
+        let mut using = context.entry(USED, &use_of(debt.digest));
+        using.auth = Some(format!("review:{}", debt.digest));
+        context.journal_all(vec![entry, using]).await?;
         closed.push(debt);
     }
     Ok(closed)

@@ -192,7 +192,7 @@ pub async fn elevate(
     let place = Place { connector: &*connector, object: &object, id };
     let done = give(context, place, &seen, lattice, &foreseen, request).await;
     if let Some(leave) = leave {
-        leave.ended(context, done.as_ref().err().map(|problem| problem.code)).await;
+        leave.ended(context, done.as_ref().err().map(|problem| problem.code), false).await;
     }
     done
 }

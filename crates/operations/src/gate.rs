@@ -114,7 +114,7 @@ const LATERAL: [&str; 4] = ["rotate", "extend", "mint", "enable"];
 
 impl Gate for ApprovalGate {
     fn authorize(&self, deed: &Deed) -> Result<Authorization, Problem> {
-        if let Some(auth) = self.0.leave_for(&deed.object) {
+        if let Some(auth) = self.0.leave_for(&deed.object, deed.direction.may_widen()) {
             return Ok(Authorization { auth });
         }
         let open = deed.action != "rotate" || self.0.terms.standing.contains(&Class::Rotation);

@@ -102,7 +102,7 @@ impl InForce {
     pub(crate) async fn used(&self, context: &Context) -> Result<(), Problem> {
         let Some(here) = self.here else { return Ok(()) };
         let is_new = matches!(self.verdict.get(), Some(Ok(Accepted::First | Accepted::Signed(_))));
-        if !is_new || !context.ledger.keeps() || self.told.swap(true, Ordering::Relaxed) {
+        if !is_new || !context.ledger.keeps() || self.told.load(Ordering::Relaxed) {
             return Ok(());
         }
         let entry = context
@@ -116,7 +116,10 @@ impl InForce {
             }
             _ => entry,
         };
-        context.journal(entry).await
+        context.journal(entry).await?;
+        // Said twice by two at once it is the same; not said at all it would be unknown later.
+        self.told.store(true, Ordering::Relaxed);
+        Ok(())
     }
 }
 

@@ -372,6 +372,26 @@ fn exists(context: &Context, id: &IntegrationId, record: Option<&Record>) -> Pro
         .at(&["name"])
 }
 
+/// Which way a declaration goes from what is there, as far as both say something: what somebody took away by
+/// hand would be given back.
+fn from_live(declared: &DeclaredIntegration, found: &ObservedIntegration) -> Direction {
+    let fields: Vec<connector::Field> = declared
+        .kind
+        .fields
+        .iter()
+        .filter(|field| {
+            declared.settings.0.contains_key(field.name)
+                && found.settings.0.contains_key(field.name)
+        })
+        .copied()
+        .collect();
+    let way = policy::settings::direction(&fields, &found.settings, &declared.settings);
+    match declared.enabled && !found.enabled {
+        true => way.and(Direction::Widens),
+        false => way,
+    }
+}
+
 /// Brings settings, record and switch of an integration to what is declared.
 ///
 /// # Errors
@@ -409,6 +429,9 @@ pub async fn update_integration(
     let live = found.as_ref().map(|found| {
         canonical(&found.settings, &found.record.clone().unwrap_or_default(), found.enabled)
     });
+    // From what is there now, which may be less than the plan began from.
+    let direction =
+        found.as_ref().map_or(direction, |found| direction.and(from_live(declared, found)));
     let deed = Deed {
         object: what.clone(),
         tenant: tenant.clone(),

@@ -71,7 +71,7 @@ pub async fn keep_sink(context: &Context, spec: &SlotSpec) -> Result<(), Problem
     let found = Found { held, theirs, key_id, secret };
     let done = kept(context, spec, &store, (delivery, &**sink), found, &deed).await;
     if let Some(leave) = leave {
-        leave.ended(context, done.as_ref().err().map(|problem| problem.code)).await;
+        leave.ended(context, done.as_ref().err().map(|problem| problem.code), false).await;
     }
     done
 }

@@ -29,6 +29,10 @@ use crate::{Context, Lease, Problem, break_glass, observe_integration};
 
 /// The kinds of the entries that say what became of a change.
 const AUTHORIZED: &str = "change.authorized";
+/// What was signed is used: under the change's own name, whatever leads to its object.
+pub(crate) const USED: &str = "change.used";
+/// Nothing came of that use.
+const RELEASED: &str = "change.released";
 const DONE: &str = "change.done";
 const FAILED: &str = "change.failed";
 
@@ -60,8 +64,17 @@ pub struct ReviewBoard {
     pub requester: Option<String>,
     /// Why it is not, where somebody tried to show it.
     pub unproven: Option<String>,
-    /// What may be done to an object now, by its id: what allows it.
-    leaves: Mutex<BTreeMap<String, String>>,
+    /// What may be done to an object now, by its id.
+    leaves: Mutex<BTreeMap<String, Vec<Held>>>,
+}
+
+/// What allows a change that is being made.
+#[derive(Debug, Clone)]
+struct Held {
+    digest: Digest,
+    auth: String,
+    /// The change gives power, so that what gives some is part of it.
+    gives: bool,
 }
 
 impl fmt::Debug for ReviewBoard {
@@ -314,12 +327,15 @@ impl ReviewBoard {
         Ok(Judged { digest, impact, tally, unread, used_at, signed, beforehand })
     }
 
-    /// What allows a deed on an object now.
-    pub(crate) fn leave_for(&self, object: &str) -> Option<String> {
-        self.leaves().get(object).cloned()
+    /// What allows a deed on an object now. A change that gives no power covers none that does: what is
+    /// there may have been less than it began from.
+    pub(crate) fn leave_for(&self, object: &str, widens: bool) -> Option<String> {
+        let leaves = self.leaves();
+        let mut held = leaves.get(object)?.iter().rev();
+        held.find(|one| one.gives || !widens).map(|one| one.auth.clone())
     }
 
-    fn leaves(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, String>> {
+    fn leaves(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Vec<Held>>> {
         self.leaves.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -350,7 +366,12 @@ impl ReviewBoard {
         for (principal, role) in have {
             let signed = judged.signed.get(principal);
             let signed = signed.map_or(String::new(), |(at, presence)| {
-                format!(", {} key, {}", presence.as_str(), at.strftime("%Y-%m-%dT%H:%MZ"))
+                let with = match presence {
+                    Presence::Key => "a key",
+                    Presence::Touched => "a hardware key",
+                    Presence::Verified => "a hardware key that asked who uses it",
+                };
+                format!(", {with}, {}", at.strftime("%Y-%m-%dT%H:%MZ"))
             });
             lines.push(format!("have   {principal} ({role}{signed})"));
         }
@@ -362,7 +383,7 @@ impl ReviewBoard {
         }
         if let Some(used) = judged.used_at {
             let at = used.strftime("%Y-%m-%dT%H:%M:%SZ");
-            lines.push(format!("It was done at {at}: what was signed before that counts no more."));
+            lines.push(format!("It was used at {at}: what was signed before that counts no more."));
         }
         if !rejected_by.is_empty() {
             let who: Vec<&str> = rejected_by.iter().map(String::as_str).collect();
@@ -378,12 +399,14 @@ impl ReviewBoard {
             );
         }
         let missing = needed.saturating_sub(have.len());
-        let role = match roles_missing.first() {
-            Some(role) => role.clone(),
-            None => "ROLE".to_owned(),
-        };
-        let more = if missing > 1 { format!(", by {missing} more people") } else { String::new() };
-        problem.next(format!("nhi approve {} --role {role}{more}", judged.digest.short()))
+        let quorum = self.terms.board.quorum.range(judged.impact.level..).next();
+        let usual = quorum.and_then(|(_, quorum)| quorum.roles.first());
+        let role = roles_missing.first().or(usual).map_or("owner", String::as_str);
+        let approve = format!("nhi approve {} --role {role}", judged.digest.short());
+        problem.next(match missing {
+            0 | 1 => approve,
+            more => format!("{approve}\n      and {} more of those who may sign it", more - 1),
+        })
     }
 
     /// What a change needs, in a line.
@@ -445,7 +468,14 @@ pub struct Leave {
 
 impl Drop for Leave {
     fn drop(&mut self) {
-        self.board.leaves().remove(&self.object);
+        let mut leaves = self.board.leaves();
+        let Some(held) = leaves.get_mut(&self.object) else { return };
+        if let Some(at) = held.iter().rposition(|one| one.digest == self.digest) {
+            held.remove(at);
+        }
+        if held.is_empty() {
+            leaves.remove(&self.object);
+        }
     }
 }
 
@@ -455,8 +485,14 @@ impl Leave {
         &self.auth
     }
 
-    /// Writes down how it ended: the code of what was in the way, or nothing where all was done.
-    pub async fn ended(mut self, context: &Context, failed: Option<&str>) {
+    /// Writes down how it ended: the code of what was in the way, or nothing where all was done. Where it
+    /// failed and `unchanged` says that nothing came of it, what was signed is not used up.
+    pub async fn ended(mut self, context: &Context, failed: Option<&str>, unchanged: bool) {
+        if failed.is_some() && unchanged && self.lease.is_some() {
+            let mut entry = context.entry(RELEASED, &use_of(self.digest));
+            entry.auth = Some(self.auth.clone());
+            context.note(entry).await;
+        }
         let kind = if failed.is_some() { FAILED } else { DONE };
         let mut entry = context.entry(kind, &self.object);
         entry.auth = Some(self.auth.clone());
@@ -531,16 +567,17 @@ async fn pass_as(
     {
         return Err(closed.clone());
     }
-    let frozen = board.frozen(asked, first.impact.level, context.time());
-    // In an emergency a freeze is in nobody's way, as little as a quorum is.
-    if let Some(frozen) = frozen.filter(|_| !first.tally.may_break()) {
+    let mut frozen = board.frozen(asked, first.impact.level, context.time());
+    // In an emergency a freeze is in nobody's way, as little as a quorum is; and it is owed a review.
+    if let Some(frozen) = frozen.take_if(|_| !first.tally.may_break()) {
         return Err(frozen);
     }
-    if least == Approval::Declared && first.tally.rejected_by.is_empty() {
+    let frozen = frozen;
+    if frozen.is_none() && least == Approval::Declared && first.tally.rejected_by.is_empty() {
         let auth = format!("{STANDING}on_request");
         return Ok(Some(allowed(context, board, asked, &first, auth, None).await?));
     }
-    if !first.needs_somebody() && first.tally.is_enough() {
+    if frozen.is_none() && !first.needs_somebody() && first.tally.is_enough() {
         let auth = first.auth();
         return Ok(Some(allowed(context, board, asked, &first, auth, None).await?));
     }
@@ -554,19 +591,47 @@ async fn pass_as(
                 .next("let that run end, and plan again"));
         }
     };
-    let used_at = used(context, asked, digest).await?;
-    let judged = board.judge_as(asked, least, used_at, context.time())?;
-    let may = match judged.tally.is_enough() {
-        true => Ok(()),
-        false if judged.tally.may_break() => break_glass::may_owe_more(context, &board).await,
-        false => Err(board.refusal(asked, &judged)),
-    };
-    if let Err(problem) = may {
-        lease.give_back().await;
-        return Err(problem);
+    match judged_again(context, &board, asked, least, frozen).await {
+        Ok((judged, auth, _turn)) => {
+            allowed(context, board, asked, &judged, auth, Some(lease)).await.map(Some)
+        }
+        Err(problem) => {
+            lease.give_back().await;
+            Err(problem)
+        }
     }
-    let auth = judged.auth();
-    allowed(context, board, asked, &judged, auth, Some(lease)).await.map(Some)
+}
+
+/// What the board says while nobody else makes the change, and what allows it then. Whoever breaks the glass
+/// does so one after the other, so that none is more than the policy allows.
+async fn judged_again(
+    context: &Context,
+    board: &ReviewBoard,
+    asked: &Asked,
+    least: Approval,
+    frozen: Option<Problem>,
+) -> Result<(Judged, String, Option<tokio::sync::OwnedMutexGuard<()>>), Problem> {
+    let used_at = used(context, asked.change.digest()).await?;
+    let judged = board.judge_as(asked, least, used_at, context.time())?;
+    match (frozen, judged.tally.is_enough(), judged.tally.may_break()) {
+        (None, true, _) => {
+            let auth = judged.auth();
+            Ok((judged, auth, None))
+        }
+        (_, _, true) => {
+            let turn = context.turns.take("break-glass").await;
+            break_glass::may_owe_more(context, board).await?;
+            let auth = format!("{BROKEN}{}", judged.digest);
+            Ok((judged, auth, Some(turn)))
+        }
+        (Some(frozen), ..) => Err(frozen),
+        (None, false, false) => Err(board.refusal(asked, &judged)),
+    }
+}
+
+/// The name under which a change's uses are written down.
+pub(crate) fn use_of(digest: Digest) -> String {
+    format!("change/{}", digest.hex())
 }
 
 /// Writes down that a change may be made.
@@ -593,27 +658,48 @@ async fn allowed(
         .keep("record", asked.change.canonical().as_bytes());
     let entry = with_statements(&board, entry, judged, context.time());
     // The debt is written down with the leave, so that nobody has one without the other.
-    let entry = match (&judged.tally.broken_by, judged.tally.is_enough()) {
-        (Some(who), false) => break_glass::owing(context, &board, entry, asked, judged, who),
+    let entry = match &judged.tally.broken_by {
+        Some(who) if auth.starts_with(BROKEN) => {
+            break_glass::owing(context, &board, entry, asked, judged, who)
+        }
         _ => entry,
     };
+    // So is the use of what was signed, before anything is done with it.
+    let mut entries = vec![entry];
+    if lease.is_some() {
+        let mut using = context.entry(USED, &use_of(judged.digest));
+        using.auth = Some(auth.clone());
+        entries.push(using.detail("object", asked.object.clone()));
+    }
     // Taking power away waits for no ledger.
     match asked.facts.direction.may_widen() || judged.needs_somebody() {
         true => {
-            if let Some(chain) = context.gate.chain() {
-                chain.used(context).await?;
+            let written = async {
+                if let Some(chain) = context.gate.chain() {
+                    chain.used(context).await?;
+                }
+                context.journal_all(entries).await
+            };
+            if let Err(problem) = written.await {
+                if let Some(lease) = lease {
+                    lease.give_back().await;
+                }
+                return Err(problem);
             }
-            context.journal(entry).await?;
         }
         false => {
             // What cannot be written down stops nothing here.
             if let Some(chain) = context.gate.chain() {
                 let _ = chain.used(context).await;
             }
-            context.note(entry).await;
+            for entry in entries {
+                context.note(entry).await;
+            }
         }
     }
-    board.leaves().insert(asked.object.clone(), auth.clone());
+    let gives = asked.facts.direction.may_widen();
+    let held = Held { digest: judged.digest, auth: auth.clone(), gives };
+    board.leaves().entry(asked.object.clone()).or_default().push(held);
     Ok(Leave { board, object: asked.object.clone(), auth, digest: judged.digest, lease })
 }
 
@@ -658,24 +744,33 @@ fn with_statements(
     entry.detail("people", people.collect::<Vec<_>>())
 }
 
-/// When a change was made the last time.
+/// When what was signed of a change was used the last time. A run that was cut off counts as a use: nobody
+/// knows what came of it. As long as it is owed a review, what is signed is the review.
 ///
 /// # Errors
 ///
 /// The ledger cannot be read.
-pub async fn used(
-    context: &Context,
-    asked: &Asked,
-    digest: Digest,
-) -> Result<Option<Timestamp>, Problem> {
+pub async fn used(context: &Context, digest: Digest) -> Result<Option<Timestamp>, Problem> {
     let filter = Filter {
-        subject: Some(Subject::Is(asked.object.clone())),
-        kinds: vec![DONE.to_owned()],
+        subject: Some(Subject::Is(use_of(digest))),
+        kinds: vec![USED.to_owned(), RELEASED.to_owned()],
         newest_first: true,
         ..Filter::all()
     };
     let page = context.ledger.entries(&filter).await?;
-    let hex = digest.hex();
-    let last = page.entries.iter().find(|one| one.digest_after.as_ref() == Some(&hex));
-    Ok(last.and_then(|one| Timestamp::from_millisecond(one.at).ok()))
+    let mut released = 0;
+    for one in &page.entries {
+        match (one.kind.as_str(), released) {
+            (RELEASED, _) => released += 1,
+            (_, 0) => {
+                let broken = one.auth.as_deref().is_some_and(|auth| auth.starts_with(BROKEN));
+                if broken && break_glass::is_owed(context, digest).await? {
+                    return Ok(Some(context.now()));
+                }
+                return Ok(Timestamp::from_millisecond(one.at).ok());
+            }
+            _ => released -= 1,
+        }
+    }
+    Ok(None)
 }

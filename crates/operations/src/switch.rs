@@ -134,7 +134,7 @@ pub async fn turn(
     let done =
         switched(context, (id, &*connector, &object), &found, &deed, how, revoke_unmanaged).await;
     if let Some(leave) = leave {
-        leave.ended(context, done.as_ref().err().map(|problem| problem.code)).await;
+        leave.ended(context, done.as_ref().err().map(|problem| problem.code), false).await;
     }
     done.map(|()| true)
 }

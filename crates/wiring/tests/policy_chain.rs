@@ -157,7 +157,7 @@ async fn gives_power(context: &Context) -> Result<(), Problem> {
     let leave = pass(context, &widening(), async { Ok(()) }).await?;
     context.gate.authorize(&deed("widen", Direction::Widens))?;
     if let Some(leave) = leave {
-        leave.ended(context, None).await;
+        leave.ended(context, None, false).await;
     }
     Ok(())
 }

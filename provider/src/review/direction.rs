@@ -8,6 +8,7 @@ use crate::resources::{
     credential::{self, CredentialModel},
     integration::{self, IntegrationModel},
     owner::OwnerModel,
+    references::OwnerReference,
     scope::{self, ScopeModel},
 };
 
@@ -59,7 +60,21 @@ fn integrations(prior: Option<IntegrationModel>, planned: Option<IntegrationMode
             Directed::of(Direction::Narrows, vec!["the integration ends".to_owned()])
         }
         (Some(prior), Some(planned)) => {
-            let (direction, why) = integration::direction(prior, planned);
+            let (mut direction, mut why) = integration::direction(prior, planned);
+            // Whoever owns it speaks for it from then on.
+            let owners = [
+                ("business_owner", &prior.business_owner, &planned.business_owner),
+                ("technical_owner", &prior.technical_owner, &planned.technical_owner),
+            ];
+            for (name, was, is) in owners {
+                let of = |one: &Attr<OwnerReference>| {
+                    one.value().and_then(|one| one.id.value().cloned())
+                };
+                if of(was).is_some() && of(was) != of(is) {
+                    direction = direction.and(Direction::Mixed);
+                    why.push(name.to_owned());
+                }
+            }
             let limited = prior.ceiling != planned.ceiling;
             // Without a limit it may be given anything.
             let of = |one: Option<Action>| if limited { one } else { Some(Action::None) };
@@ -78,7 +93,10 @@ fn scopes(prior: Option<ScopeModel>, planned: Option<ScopeModel>) -> Directed {
         Some(one?.max(scope::asked_for(prior.as_ref(), planned.as_ref(), of.as_ref())))
     };
     let action_before = with_asked(action(&prior), &prior);
-    let action_after = with_asked(action(&planned), &planned);
+    let action_after = with_asked(action(&planned), &planned)
+        .zip(planned.as_ref().map(|planned| scope::unspoken(prior.as_ref(), planned)))
+        .map(|(said, unspoken)| said.max(unspoken))
+        .or_else(|| planned.is_none().then_some(Action::None));
     let (direction, why) = scope::direction(prior.as_ref(), planned.as_ref());
     Directed { direction, why, action_before, action_after }
 }

@@ -142,7 +142,7 @@ async fn needs(context: &Context, one: &Reviewed) -> Result<Diagnostics, Problem
     let mut told = Diagnostics::new();
     let Some(board) = context.gate.board() else { return Ok(told) };
     let asked = one.ask(context).await?;
-    let used = review::used(context, &asked, asked.change.digest()).await?;
+    let used = review::used(context, asked.change.digest()).await?;
     let judged = board.judge(&asked, used, context.time())?;
     if let Some(frozen) = board.frozen(&asked, judged.impact.level, context.time()) {
         told.push(crate::diagnostics::warning(&frozen));
@@ -252,9 +252,18 @@ impl AnyResource for Guarded {
                 Ok(leave) => leave,
                 Err(problem) => return refused(errors(problem), request),
             };
+            let begun = leave.is_some().then(|| request.clone());
             let answer = self.inner.apply(request).await;
-            if let Some(leave) = leave {
-                leave.ended(&context, code(&answer.diagnostics).as_deref()).await;
+            if let (Some(leave), Some(begun)) = (leave, begun) {
+                let failed = code(&answer.diagnostics);
+                // Nothing came of it where what is there is what was reviewed; of what was to be made,
+                // where there is nothing.
+                let unchanged = match (&failed, begun.prior.is_null()) {
+                    (None, _) => false,
+                    (Some(_), true) => answer.state.is_null(),
+                    (Some(_), false) => self.is_as_reviewed(&begun, &asked.object).await.is_ok(),
+                };
+                leave.ended(&context, failed.as_deref(), unchanged).await;
             }
             answer
         })

@@ -75,6 +75,11 @@ pub fn reviewed(
         direction::of(kind, before, after).map_err(|path| Unprojectable::Unknown { path })?;
     let integration = of.member("integration").member("id").as_text();
     let said = |attribute: &str| {
+        // What moves from one to another is judged as in each of them.
+        let (was, is) = (is.member(attribute).as_text(), will.member(attribute).as_text());
+        if was.is_some() && is.is_some() && was != is {
+            return None;
+        }
         let both = [of.member(attribute), of.member("integration").member(attribute)];
         both.into_iter().find_map(Attributes::as_text).map(str::to_owned)
     };
@@ -156,8 +161,9 @@ impl Reviewed {
             direction: self.direction,
             action_before: self.action_before,
             action_after: self.action_after,
-            environment: self.environment.clone().or_else(|| around.environment.clone()),
-            execution_mode: self.execution_mode.clone().or_else(|| around.execution_mode.clone()),
+            // What a configuration says beside the object counts where nothing is there yet.
+            environment: around.environment.clone().or_else(|| self.environment.clone()),
+            execution_mode: around.execution_mode.clone().or_else(|| self.execution_mode.clone()),
             takes_last_credential: self.kind() == "nhi_credential"
                 && deletes
                 && around.credentials.is_some_and(|count| count <= 1),

@@ -208,7 +208,7 @@ async fn what_gives_power_is_refused_until_those_have_signed_whom_the_policy_ask
     office.approves("ann", "owner", second);
     let said = refused(&core, plan).await;
     assert!(said.contains("E-APPROVAL-QUORUM") && said.contains("needs 2 people"), "{said}");
-    assert!(said.contains("have   ann (owner, key key, 2026-11-24T10:00Z)"), "{said}");
+    assert!(said.contains("have   ann (owner, a key, 2026-11-24T10:00Z)"), "{said}");
     assert!(office.world.scopes().await.is_empty());
     office.approves("sam", "security", second);
     let plan = core.plan_create("nhi_scope", config).await.unwrap();
@@ -530,4 +530,100 @@ async fn a_review_that_somebody_who_may_has_signed_clears_what_is_overdue_at_the
     let core = office.world.run().await;
     let unread = core.observe(&clear).await.unwrap().0.unwrap().json();
     assert_eq!(unread["standing"].get("review_overdue"), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_that_takes_power_away_gives_none_back_that_somebody_took_meanwhile() {
+    let office = Office::new();
+    let core = office.world.run().await;
+    let made = office.make(&core, "nhi_integration", integration()).await;
+    let many = office.make(&core, "nhi_scope", scopes(&made, MORE)).await;
+    let plan = core.plan(&many, scopes(&made, NEW)).await.unwrap();
+    assert_eq!(told(&plan), "", "it takes away, and asks nobody");
+    // In an incident, between the plan and its apply.
+    office.world.by_hand(|hand| MORE.iter().for_each(|scope| hand.withdraw(scope)));
+    let said = refused(&core, plan).await;
+    assert!(said.contains("E-APPROVAL-MISSING"), "{said}");
+    assert!(office.world.scopes().await.is_empty(), "it was given back");
+    // So is an integration that a hand has switched off: what no change of it is about switches nothing on.
+    office.world.by_hand(|hand| hand.enable(false));
+    let mut config = integration();
+    config["labels"] = json!({ "team": "payments" });
+    let plan = core.plan(&made, config).await.unwrap();
+    let said = refused(&core, plan).await;
+    assert!(said.contains("E-APPROVAL-MISSING"), "{said}");
+    assert!(!office.world.shown().await.enabled, "it was switched on");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_to_own_it_next_is_approved_by_who_owns_it_now() {
+    let office = Office::new();
+    let core = office.world.run().await;
+    let made = office.make(&core, "nhi_integration", integration()).await;
+    let mut config = integration();
+    config["technical_owner"] = json!({ "id": "owner/mine", "status": "unchecked" });
+    let plan = core.plan(&made, config.clone()).await.unwrap();
+    assert!(told(&plan).contains("technical_owner"), "{}", told(&plan));
+    let said = refused(&core, plan).await;
+    assert!(said.contains("E-APPROVAL-MISSING"), "{said}");
+    let plan = core.plan(&made, config).await.unwrap();
+    office.approves("ann", "owner", digest(&plan));
+    core.apply(plan).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_change_makes_itself_smaller_by_what_it_says_beside_it() {
+    let office = Office::new();
+    let core = office.world.run().await;
+    let made = office.make(&core, "nhi_integration", integration()).await;
+    let mut config = scopes(&made, NEW);
+    // Another environment than the one that is there, and a lower action than the platform's table has.
+    config["integration"]["environment"] = json!("test");
+    config["classify"] = json!({ "secret/data/new/*:read": "read" });
+    let plan = core.plan_create("nhi_scope", config).await.unwrap();
+    assert!(told(&plan).contains("impact high"), "{}", told(&plan));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_that_failed_and_left_nothing_keeps_its_signatures_and_one_that_was_cut_off_does_not()
+ {
+    let office = Office::new();
+    let core = office.world.run().await;
+    let made = office.make(&core, "nhi_integration", integration()).await;
+    let few = office.make(&core, "nhi_scope", scopes(&made, NEW)).await;
+    let plan = core.plan(&few, scopes(&made, MORE)).await.unwrap();
+    office.all_approve(&plan);
+    office.world.fake.fail(
+        connector::fake::Verb::Modify,
+        [connector::fake::Fault::Refused(connector::Refusal::Forbidden)],
+    );
+    let said = refused(&core, plan).await;
+    assert!(!said.contains("E-APPROVAL"), "{said}");
+    office.world.fake.heal();
+    let plan = core.plan(&few, scopes(&made, MORE)).await.unwrap();
+    assert_eq!(told(&plan), "", "what was signed counts still");
+    let context = office.world.context();
+    let one =
+        provider::review::reviewed("nhi_scope", &plan.prior.as_ref().unwrap().value, &plan.planned)
+            .unwrap()
+            .unwrap();
+    let asked = one.ask(&context).await.unwrap();
+    // A run that is cut off once it may begin.
+    let leave = operations::review::pass(&context, &asked, async { Ok(()) }).await.unwrap();
+    // While it may be at work still, nobody else makes the same change.
+    let mut run = office.world.run().await;
+    let plan = run.plan(&few, scopes(&made, MORE)).await.unwrap();
+    let said = refused(&run, plan).await;
+    assert!(said.contains("E-APPROVAL-BUSY"), "{said}");
+    drop(leave);
+    // Its time is over.
+    let subject = format!("change/{}", asked.change.digest().hex());
+    let (ledger, second) = (&context.ledger, std::time::Duration::from_secs(1));
+    let fence = ledger.lease(&subject, &context.run.id, second).await.unwrap().ours().unwrap();
+    ledger.release(&fence).await.unwrap();
+    office.world.pass_hours(1);
+    run = office.world.run().await;
+    let plan = run.plan(&few, scopes(&made, MORE)).await.unwrap();
+    let said = refused(&run, plan).await;
+    assert!(said.contains("E-APPROVAL-USED"), "{said}");
 }

@@ -405,7 +405,7 @@ async fn card(
         && (first.tally.is_enough() || first.tally.may_break())
         && desk.has_ledger
     {
-        let used = used(desk.context, &asked, digest).await?;
+        let used = used(desk.context, digest).await?;
         judged = Some(board.judge(&asked, used, now)?);
     }
     let needs = board.zip(judged.as_ref()).map(|(board, judged)| board.needs(judged));

@@ -25,7 +25,7 @@ use tfplugin::{
 
 pub(crate) use self::{
     direction::direction,
-    model::{ScopeModel, asked_for},
+    model::{ScopeModel, asked_for, unspoken},
 };
 use self::{
     drift::{applied, in_part, moved},

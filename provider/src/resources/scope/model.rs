@@ -172,6 +172,17 @@ pub(crate) fn asked_for(
     highest_action(&lattice, on_request_of(model).keys(), &classify_of(model))
 }
 
+/// The highest action of what is wanted, where words about single ones that this change brings count for
+/// nothing: no change makes itself smaller.
+pub(crate) fn unspoken(before: Option<&ScopeModel>, after: &ScopeModel) -> Action {
+    let lattice = after.integration.value().and_then(|one| lattice_of(&one.id));
+    let Some(lattice) = lattice else { return Action::Unknown };
+    let known = before.map(classify_of).unwrap_or_default();
+    let mut said = classify_of(after);
+    said.retain(|scope, action| known.get(scope) == Some(action));
+    highest_action(&lattice, &counted(after), &said)
+}
+
 /// Everything that counts for the highest action: the same in Read and in plan.
 fn counted(model: &ScopeModel) -> Set<String> {
     let mut all = model.scopes.value().cloned().unwrap_or_default();
