@@ -1,5 +1,7 @@
 //! The story that the demonstration tells and a test runs: from HCL to proof.
 
+mod board;
+
 use std::{
     path::Path,
     rc::Rc,
@@ -202,6 +204,8 @@ pub fn tell(world: Rc<World>, listener: &mut dyn Listener) -> Result<()> {
 
     listener.step("Nobody applies: nhi reconcile rotates");
     let third = between(&world, pace, &second, listener)?;
+
+    board::tell(&world, listener)?;
 
     listener.step("Destroy revokes everything");
     let said = world.terraform(&["destroy", "-auto-approve"])?.expect(0)?;
