@@ -14,8 +14,8 @@ use crate::{
 /// Sign that you answer alone for a change that nobody has approved, in an emergency.
 ///
 /// For those whom the policy names under break_glass, with the key that it asks for, for an hour at most and
-/// for few changes at once. Whoever is told by nhi serve is told before anything is signed; where nobody can
-/// be told, nothing is. The change is out of policy (nhi drift ends with 4) until those who would have had to
+/// for few changes at once. Whoever is told by nhi serve is told before it is kept; where nobody can be
+/// told, it is not. The change is out of policy (nhi drift ends with 4) until those who would have had to
 /// approve it have signed it afterwards, with nhi approve.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
