@@ -85,6 +85,17 @@ fn change() -> Change {
 
 /// A ledger in which a change was approved by two and done, a key was ended, and a review was made.
 async fn ledger(approvals: &[Vec<u8>]) -> MemoryLedger {
+    let told = [(1, "security"), (2, "security")];
+    ledger_that_says("approval", &told, &["security", "security"], approvals).await
+}
+
+/// A ledger that says of that change by what it was allowed, by which keys, and in which roles.
+async fn ledger_that_says(
+    auth: &str,
+    told: &[(u8, &str)],
+    roles: &[&str],
+    approvals: &[Vec<u8>],
+) -> MemoryLedger {
     let ledger = MemoryLedger::new();
     let digest = format!("sha256:{}", change().digest().hex());
     let moment = |text: &str| at(text).as_millisecond();
@@ -93,11 +104,9 @@ async fn ledger(approvals: &[Vec<u8>]) -> MemoryLedger {
         let trigger = Trigger { requester: Some("rob".into()), ..Trigger::from("apply") };
         entry.by(actor, trigger)
     };
-    let keys = [1, 2].map(|seed| {
-        let key = ssh_key(seed);
-        key.public_key().fingerprint(ssh_key::HashAlg::Sha256).to_string()
-    });
-    let told: Vec<_> = keys.iter().map(|key| json!({ "key": key, "role": "security" })).collect();
+    let print = |seed| ssh_key(seed).public_key().fingerprint(ssh_key::HashAlg::Sha256).to_string();
+    let one = |(seed, role): &(u8, &str)| json!({ "key": print(*seed), "role": role });
+    let told: Vec<_> = told.iter().map(one).collect();
     let declared = Row::Declared {
         integration: ID.into(),
         facet: "record".into(),
@@ -108,11 +117,12 @@ async fn ledger(approvals: &[Vec<u8>]) -> MemoryLedger {
     let mut allowed = by(NewEntry::new(moment("2027-01-10T10:00:00Z"), "change.authorized", ID))
         .detail("level", "high")
         .detail("people", json!(told))
+        .detail("approved_as", json!(roles))
         .keep("record", change().canonical().as_bytes());
     for one in approvals {
         allowed = allowed.keep("approval", one);
     }
-    allowed.auth = Some(format!("approval:{digest}"));
+    allowed.auth = Some(format!("{auth}:{digest}"));
     allowed.digest_after = Some(change().digest().hex());
     let mut done = by(NewEntry::new(moment("2027-01-10T10:00:01Z"), "attempt.ended", ID));
     done.outcome = Some("done".into());
@@ -245,6 +255,86 @@ async fn what_does_not_allow_the_change_is_told() {
     assert!(wrong.contains("for another time"), "{wrong}");
     assert!(wrong.contains("about other changes"), "{wrong}");
     assert_eq!(wrong.matches("no statement shows").count(), 2, "{wrong}");
+}
+
+/// What is wrong with evidence of a ledger that says so, and whether it lacks something.
+async fn judged(
+    auth: &str,
+    told: &[(u8, &str)],
+    roles: &[&str],
+    approvals: &[Vec<u8>],
+) -> (String, bool) {
+    let key = key();
+    let ledger = ledger_that_says(auth, told, roles, approvals).await;
+    let asked = Asked::Integration(ID.into());
+    let now = at("2027-02-01T00:00:00Z");
+    let mut bundle = collect(&ledger, asked, now, Claimed::default(), Vec::new()).await.unwrap();
+    seal(&mut bundle, Some(&key));
+    let report = verify(&bundle, &means(&key));
+    (wrong(&report), report.lacks())
+}
+
+#[tokio::test]
+async fn what_is_told_to_be_signed_and_is_shown_by_no_signature_is_not_believed() {
+    let until = "2027-01-10T13:00:00Z";
+    let alone = approved(change().digest(), &ssh_key(1), Decision::BreakGlass, until);
+    let (both, nobody) = ([(1, "security"), (2, "security")], [].as_slice());
+    let one = &both[..1];
+    for auth in ["approval", "break-glass"] {
+        let (told, lacks) = judged(auth, nobody, &[], &[]).await;
+        assert_eq!((told.as_str(), lacks), ("", true), "{auth}: it is only said");
+        // Naming roles is no proof either.
+        assert!(judged(auth, nobody, &["security"], &[]).await.1, "{auth}");
+        assert!(judged(auth, one, &[], &[]).await.0.contains("no statement shows"), "{auth}");
+    }
+    // As many as are told must be shown, whoever is left out of the names.
+    let told = judged("approval", one, &["security", "security"], &two()[..1]).await.0;
+    assert!(told.contains("2 are told to have approved, and of 1"), "{told}");
+    assert_eq!(judged("approval", &both, &["security", "security"], &two()).await.0, "");
+    // Who goes ahead alone has approved nothing, and who approves has not gone ahead alone.
+    let told = judged("approval", one, &[], std::slice::from_ref(&alone)).await.0;
+    assert!(told.contains("1 are told to have approved, and of 0"), "{told}");
+    let told = judged("break-glass", one, &["security"], &two()[..1]).await.0;
+    assert!(told.contains("gone ahead alone"), "{told}");
+    assert_eq!(judged("break-glass", one, &[], &[alone]).await, (String::new(), false));
+    let told = judged("approval:sha256:00", &both, &["security"], &two()).await.0;
+    assert!(told.contains("is another change than"), "{told}");
+    // Where rules allowed it nobody is asked for.
+    assert_eq!(judged("policy", nobody, &[], &[]).await, (String::new(), false));
+    // Without a file of signers it is not known who signed, whatever is named.
+    let ledger = ledger_that_says("approval", nobody, &[], &[]).await;
+    let (asked, now) = (Asked::Integration(ID.into()), at("2027-02-01T00:00:00Z"));
+    let mut bare = collect(&ledger, asked, now, Claimed::default(), Vec::new()).await.unwrap();
+    let key = key();
+    seal(&mut bare, Some(&key));
+    let report = verify(&bare, &Means { key: Some(key.verifier().clone()), people: None });
+    assert!(report.of(Holds::Claimed).any(|one| one.contains("who approved")), "{report:#?}");
+}
+
+#[tokio::test]
+async fn who_asked_for_a_change_has_not_approved_it_in_whatever_order_statements_lie() {
+    let statement = |seed, requester: &str| {
+        let mut one = Statement::from_bytes(
+            &Envelope::from_json(&two()[usize::from(seed - 1)]).unwrap().payload,
+        )
+        .unwrap();
+        one.said.requester = Some(requester.into());
+        envelope(&ssh_key(seed), one.to_bytes())
+    };
+    let (anns, sams) = (statement(1, "rob@acme.example"), statement(2, "ann@acme.example"));
+    let both = [(1, "security"), (2, "security")];
+    for all in [[anns.clone(), sams.clone()], [sams, anns]] {
+        let told = judged("approval", &both, &["security", "security"], &all).await.0;
+        assert!(told.contains("ann@acme.example asked for it and approved it"), "{told}");
+        assert_eq!(told.lines().count(), 1, "{told}");
+    }
+    // Who goes ahead alone may have asked for it.
+    let mut alone =
+        Statement::from_bytes(&Envelope::from_json(&two()[0]).unwrap().payload).unwrap();
+    alone.said.decision = Decision::BreakGlass;
+    alone.said.requester = Some("ann@acme.example".into());
+    let alone = envelope(&ssh_key(1), alone.to_bytes());
+    assert_eq!(judged("break-glass", &both[..1], &[], &[alone]).await.0, "");
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 //! What is found is of three sorts: it is proven, it is only claimed, or it is wrong. What cannot be
 //! proven for want of a key is claimed, and never passed over.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use approval::{Revoked, Signers, Statement, Trust};
 use jiff::Timestamp;
@@ -239,9 +239,24 @@ fn documents(bundle: &Bundle, report: &mut Report) {
 fn authorized(bundle: &Bundle, entry: &Entry, means: &Means, report: &mut Report) {
     let about = format!("entry {}", entry.seq);
     let auth = entry.auth.as_deref().unwrap_or("nothing");
+    let signed = Signed::of(auth);
     let Some(digest) = told::digest_of(entry).and_then(Digest::parse) else {
-        return report.add(Holds::Claimed, format!("{about}: it was allowed by {auth}"));
+        return match signed {
+            Some(_) => report.add(
+                Holds::Wrong,
+                format!("{about}: it is told to be allowed by {auth}, and names no change"),
+            ),
+            None => report.add(Holds::Claimed, format!("{about}: it was allowed by {auth}")),
+        };
     };
+    if let Some(named) = signed.as_ref().map(|one| one.digest)
+        && Digest::parse(named).is_none_or(|named| named != digest)
+    {
+        report.add(
+            Holds::Wrong,
+            format!("{about}: {auth} is another change than {}", digest.short()),
+        );
+    }
     match told::record_of(bundle, entry) {
         Some(record) => {
             let found = Hash::of(&[format!("{SCHEMA}\n").as_bytes(), &record].concat());
@@ -273,8 +288,10 @@ fn authorized(bundle: &Bundle, entry: &Entry, means: &Means, report: &mut Report
         .filter_map(|one| one.get("key").and_then(|name| name.as_str()).or(one.as_str()))
         .map(str::to_owned)
         .collect();
+    let approved_as = entry.detail.get("approved_as").and_then(|all| all.as_array());
+    let approved_as = approved_as.map_or(0, Vec::len);
     let Some(people) = &means.people else {
-        if !told.is_empty() || !bundle.envelopes(entry).is_empty() {
+        if signed.is_some() || !told.is_empty() || !bundle.envelopes(entry).is_empty() {
             report.lack(format!(
                 "{about}: who approved, since no file of signers was named (--signers, --domain)"
             ));
@@ -282,7 +299,8 @@ fn authorized(bundle: &Bundle, entry: &Entry, means: &Means, report: &mut Report
         return;
     };
     let at = Timestamp::from_millisecond(entry.at).unwrap_or(Timestamp::UNIX_EPOCH);
-    let mut shown = BTreeSet::new();
+    let (mut shown, mut approving, mut alone) = (BTreeSet::new(), BTreeMap::new(), BTreeSet::new());
+    let mut requesters = BTreeSet::new();
     for (place, bytes) in bundle.envelopes(entry) {
         let read = approval::verify(&bytes, people.trust(), &[at]);
         // What lies beside it may be about something else.
@@ -298,6 +316,7 @@ fn authorized(bundle: &Bundle, entry: &Entry, means: &Means, report: &mut Report
             }
             Ok(one) => {
                 let said = &one.statement.said;
+                requesters.extend(said.requester.clone());
                 let names: Vec<&str> = one.by.iter().map(|by| by.principal.as_str()).collect();
                 let names = names.join(", ");
                 if ![Decision::Approve, Decision::BreakGlass].contains(&said.decision) {
@@ -329,12 +348,10 @@ fn authorized(bundle: &Bundle, entry: &Entry, means: &Means, report: &mut Report
                         );
                         // An entry names people by their key, or by an id.
                         shown.extend([by.principal.clone(), by.key.clone()]);
-                    }
-                    if said.requester.as_ref().is_some_and(|one| shown.contains(one)) {
-                        report.add(
-                            Holds::Wrong,
-                            format!("{about}: who asked for it approved it as well"),
-                        );
+                        match said.decision {
+                            Decision::BreakGlass => drop(alone.insert(by.principal.clone())),
+                            _ => drop(approving.insert(by.principal.clone(), by.key.clone())),
+                        }
                     }
                 }
             }
@@ -351,8 +368,61 @@ fn authorized(bundle: &Bundle, entry: &Entry, means: &Means, report: &mut Report
             format!("{about}: {name} is told to have approved, and no statement shows it"),
         );
     }
+    // Whoever is told to have asked by any of them, in whatever order they lie.
+    for (principal, key) in &approving {
+        if requesters.contains(principal) || requesters.contains(key) {
+            report.add(
+                Holds::Wrong,
+                format!("{about}: {principal} asked for it and approved it as well"),
+            );
+        }
+    }
+    let Some(signed) = signed else {
+        if shown.is_empty() && told.is_empty() {
+            report.add(Holds::Claimed, format!("{about}: it was allowed by {auth}"));
+        }
+        return;
+    };
     if shown.is_empty() && told.is_empty() {
-        report.add(Holds::Claimed, format!("{about}: it was allowed by {auth}"));
+        // A ledger can lack what could not be read any more when it was written.
+        return report.lack(format!(
+            "{about}: it was allowed by {auth}, and no statement in it shows who signed"
+        ));
+    }
+    // An approval is somebody's at least, whatever is told of roles.
+    let needed = approved_as.max(usize::from(!signed.alone));
+    if approving.len() < needed {
+        report.add(
+            Holds::Wrong,
+            format!(
+                "{about}: {needed} are told to have approved, and of {} it is shown",
+                approving.len()
+            ),
+        );
+    }
+    if signed.alone && alone.is_empty() {
+        report.add(
+            Holds::Wrong,
+            format!("{about}: somebody is told to have gone ahead alone, and nothing shows who"),
+        );
+    }
+}
+
+/// What people signed allowed it: it is not believed without them.
+struct Signed<'a> {
+    /// Somebody answered for it alone.
+    alone: bool,
+    /// The change that is named.
+    digest: &'a str,
+}
+
+impl<'a> Signed<'a> {
+    fn of(auth: &'a str) -> Option<Signed<'a>> {
+        let of = |begin: &str, alone| {
+            let digest = auth.strip_prefix(begin)?;
+            Some(Signed { alone, digest: digest.strip_prefix("sha256:").unwrap_or(digest) })
+        };
+        of("approval:", false).or_else(|| of("break-glass:", true))
     }
 }
 
