@@ -102,6 +102,11 @@ impl Output {
         }
     }
 
+    /// What must be seen though it is no result, however quiet it is.
+    pub(crate) fn beside(&self, text: &str) {
+        let _ = writeln!(anstream::stderr(), "{}", printable(text));
+    }
+
     /// A question, whose answer is typed behind it.
     pub(crate) fn ask(&self, text: &str) {
         let mut stream = anstream::stderr();

@@ -177,6 +177,13 @@ fn a_review_is_signed_with_the_key_of_somebody_who_may_and_is_evidence() {
     let done = says(&attest("ann", ID, &["--yes"]), 0);
     assert!(done.contains("Reviewed:") && done.contains("approvals"), "{done}");
     assert_eq!(fs::read_dir(at.join("approvals")).unwrap().count(), 1);
+    // What is signed is shown whoever says yes, and beside what a program reads.
+    assert!(done.contains("Sends invoices") && done.contains("reason: needed still"), "{done}");
+    let json = attest("ann", ID, &["--yes", "--format", "json"]);
+    let beside = String::from_utf8_lossy(&json.stderr).into_owned();
+    assert!(json.status.success() && beside.contains("reason: needed still"), "{beside}");
+    let told: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!(told["decision"], "keep", "{told}");
 
     says(&nhi(at, &["ledger", "checkpoint", "--new-key", "c.key", "--out", "c.note"]), 0);
     let make = ["evidence", ID, "--key", "c.key", "--format", "json", "--out", "e.json"];

@@ -23,7 +23,7 @@ use crate::{
   nhi attest ID --decision narrow --reason 'writes nothing since May' --key KEY --ticket REV-12
   nhi attest ID --decision end --reason 'its workflow is gone' --key KEY --yes
 
-It shows what the ledger knows of the integration, and signs exactly that with your words. The review is
+It shows what the ledger knows of the integration (with --yes too), and signs exactly that with your words. The review is
 kept in the folder of approvals, to be committed with it, and noted in the ledger; the next plan counts
 review_every from its day. Nothing is changed at the platform: narrow and end are done by who owns it.
 
@@ -84,8 +84,12 @@ impl Attest {
             Decision::End => Conclusion::End,
         };
         let text = format!("{text}\ndecision: {}\nreason: {}\n", decision.as_str(), self.reason);
+        // Nobody signs what was not shown, and nothing but JSON stands where JSON is read.
+        match self.format {
+            Format::Json => output.beside(text.trim_end()),
+            Format::Text => output.line(text.trim_end()),
+        }
         if !self.yes {
-            output.line(text.trim_end());
             if !std::io::stdin().is_terminal() || self.format == Format::Json {
                 return Err(Problem::new("E-CONFIRM", "This was not agreed to")
                     .detail("Nothing was signed: it takes a yes, and nobody can be asked here.")
