@@ -66,6 +66,18 @@ impl Does {
         })
     }
 
+    /// Whether it needs something to be there before it, and something that is wanted.
+    fn sides(self) -> (bool, bool) {
+        match self {
+            Does::Nothing => (false, false),
+            Does::Create => (false, true),
+            Does::Delete | Does::Forget => (true, false),
+            Does::Update | Does::Replace | Does::ReplaceAfter | Does::ForgetAndCreate => {
+                (true, true)
+            }
+        }
+    }
+
     /// Whether what is there goes, or is left.
     pub fn leaves_nothing(self) -> bool {
         matches!(self, Does::Delete | Does::Forget)

@@ -104,18 +104,34 @@ fn is_ours(kind: &str) -> bool {
 
 impl Changes {
     fn take(&mut self, resource: Resource) {
-        let Some(change) = resource.change else { return };
         if !is_ours(&resource.kind) || resource.mode == "data" {
             let acts = |word: &String| word != "no-op" && word != "read";
-            self.others += usize::from(change.actions.iter().any(acts));
+            let acts = resource.change.is_some_and(|one| one.actions.iter().any(acts));
+            self.others += usize::from(acts);
             return;
         }
         let address = resource.address.unwrap_or_else(|| resource.kind.clone());
         let mut loose = |what| self.loose.push(Loose { address: address.clone(), what });
+        let Some(change) = resource.change else {
+            loose(What::Unknown("no change is given".to_owned()));
+            return;
+        };
         let Some(does) = Does::of(&change.actions) else {
             loose(What::Unknown(format!("actions {}", change.actions.join(", "))));
             return;
         };
+        // What a deed lacks could be anything: it is not taken for nothing.
+        let (needs_before, needs_after) = does.sides();
+        for (side, is_missing) in [
+            ("before", needs_before && change.before.is_null()),
+            ("after", needs_after && change.after.is_null()),
+        ] {
+            if is_missing {
+                let actions = change.actions.join(", ");
+                loose(What::Unknown(format!("actions {actions} without what is there {side}")));
+                return;
+            }
+        }
         if let Some(from) = resource.provider_name.filter(|one| !PROVIDER.contains(&one.as_str())) {
             loose(What::Provider(from));
         }
@@ -316,6 +332,44 @@ mod tests {
         let odd = of(&["ponder"]);
         assert!(odd.objects.is_empty());
         assert!(matches!(&odd.loose[0].what, What::Unknown(how) if how.contains("ponder")));
+    }
+
+    #[test]
+    fn what_is_ours_and_lacks_what_its_action_needs_is_listed_and_never_dropped() {
+        let one = || json!({ "scopes": ["a"] });
+        let mut bare = change("a", &["create"], Value::Null, one());
+        bare.as_object_mut().unwrap().remove("change");
+        let mut empty = bare.clone();
+        empty["change"] = Value::Null;
+        let mut cases = vec![bare, empty];
+        for (actions, before, after) in [
+            (&["create"][..], Value::Null, Value::Null),
+            (&["update"], Value::Null, one()),
+            (&["update"], one(), Value::Null),
+            (&["delete"], Value::Null, Value::Null),
+            (&["delete", "create"], one(), Value::Null),
+            (&["create", "delete"], Value::Null, one()),
+            (&["forget"], Value::Null, Value::Null),
+            (&["create", "forget"], one(), Value::Null),
+            (&[], one(), one()),
+        ] {
+            cases.push(change("a", actions, before, after));
+        }
+        for case in cases {
+            let read = read_of(&plan(vec![case.clone()]));
+            assert_eq!((read.objects.len(), read.loose.len()), (0, 1), "{case}");
+            assert!(matches!(read.loose[0].what, What::Unknown(_)), "{case}");
+            // The same of what is not ours is nobody's business here.
+            let mut other = case;
+            other["type"] = json!("aws_x");
+            assert_eq!(read_of(&plan(vec![other])).loose, []);
+        }
+        // What was there only in the state is gone before anything is done.
+        let gone = change("a", &["no-op"], Value::Null, Value::Null);
+        assert_eq!(
+            read_of(&plan(vec![gone])),
+            Plan { core: Some("1.11.4".into()), ..Plan::default() }
+        );
     }
 
     #[test]
