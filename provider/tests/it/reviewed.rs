@@ -36,7 +36,7 @@ fn key(seed: u8) -> PrivateKey {
     PrivateKey::from(Ed25519Keypair::from_seed(&[seed; 32]))
 }
 
-/// A world in which ann answers for payments, sam and sue are security, and bo asks.
+/// A world in which ann answers for payments, sam, sue and bo are security, and bo asks.
 pub(crate) struct Office {
     pub(crate) world: World,
     folder: tempfile::TempDir,
@@ -74,7 +74,7 @@ impl Office {
             approvals: "approvals".into(),
             board: policy::change::quorum::Board {
                 quorum,
-                roles: [("security".to_owned(), set(&["sam", "sue"]))].into(),
+                roles: [("security".to_owned(), set(&["sam", "sue", "bo"]))].into(),
                 break_glass: Some(policy::change::quorum::BreakGlass {
                     people: set(&["sue"]),
                     presence: policy::change::quorum::Presence::Key,
@@ -224,6 +224,11 @@ async fn who_asks_cannot_approve_and_a_no_stops_all_who_say_yes() {
     let plan = core.plan_create("nhi_integration", integration()).await.unwrap();
     let first = digest(&plan);
     office.approves("bo", "security", first);
+    let said = refused(&core, plan).await;
+    // It is the role that is asked for: what is in the way is who signs.
+    assert!(said.contains("E-APPROVAL-SELF") && said.contains("bo asked for the change"), "{said}");
+    let plan = core.plan_create("nhi_integration", integration()).await.unwrap();
+    office.approves("ann", "security", first);
     let said = refused(&core, plan).await;
     assert!(said.contains("E-APPROVAL-ROLE"), "{said}");
     office.approves("ann", "owner", first);
