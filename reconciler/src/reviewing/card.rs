@@ -62,6 +62,8 @@ pub(crate) struct Card {
     pub(crate) next: Option<String>,
     /// What surrounds it could not be read.
     pub(crate) unseen: Option<Problem>,
+    /// What holds it back whoever signs it: a policy that may not be used, or a freeze.
+    pub(crate) held: Option<Problem>,
     pub(crate) blast: Option<Arc<Blast>>,
 }
 
@@ -80,7 +82,8 @@ impl Card {
     /// Whether it may be done as it stands.
     pub(crate) fn may(&self) -> bool {
         let may = |one: &Judged| one.tally.is_enough() || one.tally.may_break();
-        self.unseen.is_none() && self.judged.as_ref().is_some_and(may)
+        let is_in_the_way = self.unseen.is_some() || self.held.is_some();
+        !is_in_the_way && self.judged.as_ref().is_some_and(may)
     }
 
     /// Whether somebody must sign it.
@@ -95,7 +98,7 @@ impl Card {
 
     /// The code of what is missing.
     pub(crate) fn code(&self) -> Option<&'static str> {
-        match (&self.unseen, &self.judged) {
+        match (self.unseen.as_ref().or(self.held.as_ref()), &self.judged) {
             (Some(problem), _) => Some(problem.code),
             (None, Some(judged)) => judged.tally.code(),
             (None, None) => Some("E-REVIEW"),
@@ -135,6 +138,15 @@ impl Reading {
         if self.may() { Exit::Clean } else { Exit::Policy }
     }
 
+    /// The hash of the words of all changes that need somebody, as who signs all of them is shown them.
+    pub(crate) fn shown(&self) -> Option<String> {
+        let needed = self.cards.iter().filter(|one| one.needs_somebody());
+        let all: BTreeMap<Digest, &change::Change> =
+            needed.map(|one| (one.digest, &one.asked.change)).collect();
+        let all: Vec<change::Change> = all.into_values().cloned().collect();
+        (!all.is_empty()).then(|| statement::shown(&words::shown_all(&all)))
+    }
+
     /// In a line.
     pub(crate) fn headline(&self) -> String {
         if self.cards.is_empty() && self.open.is_empty() {
@@ -167,6 +179,8 @@ pub(crate) fn plural(count: usize, word: &str) -> String {
 struct Desk<'a> {
     context: &'a Context,
     has_ledger: bool,
+    /// Why the policy may not be used.
+    closed: Option<Problem>,
     tenants: BTreeMap<String, Result<String, Problem>>,
     around: BTreeMap<String, Result<Surroundings, Problem>>,
     /// What the plan says of integrations, by their ids.
@@ -248,10 +262,15 @@ pub(crate) async fn read(
 ) -> Result<Reading, Problem> {
     let board = context.gate.board().cloned();
     let mut world = World::of(&plan);
+    // Where there is no ledger yet nothing was ever done, and no policy was used.
+    let has_ledger = loaded.missing_ledger().is_none();
+    if has_ledger {
+        context.settle_policy().await;
+    }
     let mut desk = Desk {
         context,
-        // Where there is no ledger yet nothing was ever done.
-        has_ledger: loaded.missing_ledger().is_none(),
+        has_ledger,
+        closed: context.gate.closed().cloned(),
         tenants: BTreeMap::new(),
         around: BTreeMap::new(),
         planned: surroundings_of(&plan),
@@ -287,6 +306,11 @@ pub(crate) async fn read(
             }
         }
     }
+    if let Some(problem) = &desk.closed {
+        // What takes power away goes on under any policy.
+        let counts = reading.cards.iter().any(|one| one.held.is_some());
+        reading.open.insert(0, Open { counts, ..of_problem("the policy", problem) });
+    }
     // What matters most first, and what is missing before what is not.
     let rank = |card: &Card| {
         let level = card.judged.as_ref().map(|one| one.impact.level);
@@ -314,9 +338,13 @@ fn open_of(loose: &plan::Loose, believed: &BTreeSet<String>) -> Option<Open> {
 }
 
 fn unreviewable(object: &Planned, problem: &Problem) -> Open {
+    of_problem(&object.address, problem)
+}
+
+fn of_problem(address: &str, problem: &Problem) -> Open {
     let next = problem.next.clone();
     Open {
-        address: object.address.clone(),
+        address: address.to_owned(),
         code: problem.code,
         why: problem.detail.split_whitespace().collect::<Vec<_>>().join(" "),
         next: next.unwrap_or_else(|| "correct it, and plan once more".to_owned()),
@@ -408,10 +436,12 @@ async fn card(
         let used = used(desk.context, digest).await?;
         judged = Some(board.judge(&asked, used, now)?);
     }
+    let held = held(&asked, board, judged.as_ref(), desk);
     let needs = board.zip(judged.as_ref()).map(|(board, judged)| board.needs(judged));
     let missing = |judged: &&Judged| !judged.tally.is_enough() && !judged.tally.may_break();
     let next = board.zip(judged.as_ref().filter(missing));
     let next = next.and_then(|(board, judged)| board.refusal(&asked, judged).next);
+    let next = next.or_else(|| held.as_ref()?.next.clone());
     let blast = integration_of(&asked).map(|id| world.blast(id));
     Ok(Ok(Card {
         address: object.address.clone(),
@@ -425,8 +455,28 @@ async fn card(
         needs,
         next,
         unseen,
+        held,
         blast,
     }))
+}
+
+/// What holds a change back whoever signs it, as whoever makes it asks.
+fn held(
+    asked: &Asked,
+    board: Option<&ReviewBoard>,
+    judged: Option<&Judged>,
+    desk: &Desk<'_>,
+) -> Option<Problem> {
+    let needs_somebody = judged.is_some_and(Judged::needs_somebody);
+    if let Some(closed) = &desk.closed
+        && (asked.facts.direction.may_widen() || needs_somebody)
+    {
+        return Some(closed.clone());
+    }
+    let (board, judged) = board.zip(judged)?;
+    // In an emergency a freeze is in nobody's way, as little as a quorum is.
+    let frozen = board.frozen(asked, judged.impact.level, desk.context.time());
+    frozen.filter(|_| !judged.tally.may_break())
 }
 
 /// The integration that a change is about.

@@ -308,6 +308,10 @@ fn signatures(out: &mut String, card: &Card) {
         let why = crate::report::one_line(problem);
         let _ = writeln!(out, "<p class=\"verdict half\">Not read: {}</p>", escaped(&why));
     }
+    if let Some(problem) = &card.held {
+        let why = crate::report::one_line(problem);
+        let _ = writeln!(out, "<p class=\"verdict half\">Held back: {}</p>", escaped(&why));
+    }
     if let Some(next) = &card.next {
         let _ = writeln!(
             out,

@@ -26,6 +26,7 @@ pub(crate) fn render(reading: &Reading, exit: Exit) -> String {
             "version": version, "digest": digest,
         })),
         "approved": reading.may(),
+        "shown": reading.shown(),
         "open": reading.open.iter().map(|one| json!({
             "address": one.address, "code": one.code, "why": one.why, "next": one.next,
             "counts": one.counts,
@@ -82,6 +83,10 @@ fn card(card: &Card) -> Value {
         "approvals": card.judged.as_ref().map(approvals),
         "unread": card.unseen.as_ref().map(|problem| json!({
             "code": problem.code, "why": problem.summary,
+        })),
+        "held": card.held.as_ref().map(|problem| json!({
+            "code": problem.code,
+            "why": problem.detail.split_whitespace().collect::<Vec<_>>().join(" "),
         })),
         "reach": card.blast.as_ref().map(|blast| json!({
             "before": side(&blast.before), "after": side(&blast.after),

@@ -148,6 +148,9 @@ fn block(card: &Card, is_open: bool) -> String {
             out.push_str(&format!("- {}\n", plain(&text)));
         }
     }
+    for problem in card.unseen.iter().chain(&card.held) {
+        out.push_str(&format!("- {}\n", plain(&crate::report::one_line(problem))));
+    }
     if let Some(next) = &card.next {
         out.push_str(&format!("- next: {}\n", code(next)));
     }

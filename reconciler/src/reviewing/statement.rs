@@ -70,7 +70,8 @@ pub(crate) struct Saying {
     #[arg(long, value_name = "FILE")]
     pub(crate) key: Option<PathBuf>,
 
-    /// For scripts: the hash of what was shown elsewhere (`shown` of the review), instead of a question.
+    /// For scripts: the whole hash of what was shown elsewhere, instead of a question: `shown` of a change
+    /// of the review, or, for all of it, `shown` of the review itself.
     #[arg(long, value_name = "HASH")]
     pub(crate) shown: Option<String>,
 
@@ -180,9 +181,14 @@ impl Saying {
     ) -> Result<(), Problem> {
         let hash = shown(text);
         if let Some(seen) = &self.shown {
-            // As many characters as name a change are not enough to say that its words were read.
-            return match seen.len() >= 12 && hash.starts_with(seen.as_str()) {
+            // Some of its digits are not enough to say that these words were read: others may have them too.
+            return match *seen == hash {
                 true => Ok(()),
+                false if hash.starts_with(seen.as_str()) => {
+                    Err(Problem::new("E-SHOWN", "Not the whole hash is given")
+                        .detail(format!("--shown says {} of the 64 digits of {hash}.", seen.len()))
+                        .next(format!("read these changes, and give all of it: --shown {hash}")))
+                }
                 false => Err(Problem::new("E-SHOWN", "Something else was shown")
                     .detail(format!("--shown says {seen}, and these changes read {hash}."))
                     .next("read them again: nhi review PLAN")),

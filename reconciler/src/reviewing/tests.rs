@@ -37,12 +37,15 @@ struct Office {
 
 impl Office {
     fn new(policy: &str) -> Office {
-        let folder = tempfile::tempdir().unwrap();
+        Office::at(tempfile::tempdir().unwrap(), policy, HCL)
+    }
+
+    fn at(folder: tempfile::TempDir, policy: &str, hcl: &str) -> Office {
         std::fs::write(folder.path().join("policy.hcl"), policy).unwrap();
         std::fs::write(folder.path().join("allowed_signers"), "").unwrap();
-        std::fs::create_dir(folder.path().join("approvals")).unwrap();
-        let environment = Environment::of(&[("T", "t")]);
-        let loaded = Loaded::from_text(HCL, folder.path(), None, environment).unwrap();
+        std::fs::create_dir_all(folder.path().join("approvals")).unwrap();
+        let environment = Environment::of(&[("T", "t"), ("KEY", &"k".repeat(52))]);
+        let loaded = Loaded::from_text(hcl, folder.path(), None, environment).unwrap();
         let context = loaded.read_only().context("nhi", "command").unwrap();
         Office { folder, loaded, context }
     }
@@ -52,9 +55,12 @@ impl Office {
         let plan = plans::of(bytes.as_bytes(), "plan.json", &Default::default()).unwrap();
         let believed = Default::default();
         let reading = card::read(plan, "plan.json", &believed, &self.loaded, &self.context);
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(reading).unwrap()
+        run(reading).unwrap()
     }
+}
+
+fn run<T>(work: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work)
 }
 
 fn object(address: &str, kind: &str, actions: &[&str], before: Value, after: Value) -> Value {
@@ -96,6 +102,13 @@ fn widening(name: &str) -> Vec<Value> {
             scope(name, &[READ, MORE]),
         ),
     ]
+}
+
+fn narrowing(name: &str) -> Vec<Value> {
+    let mut both = widening(name);
+    both[1]["change"]["before"] = scope(name, &[READ, MORE]);
+    both[1]["change"]["after"] = scope(name, &[READ]);
+    both
 }
 
 fn plan(changes: Vec<Value>) -> Value {
@@ -260,16 +273,96 @@ fn a_replacement_has_two_cards_and_a_narrowing_needs_nobody() {
     let mut deeds: Vec<Action> = read.cards.iter().map(|one| one.asked.change.action).collect();
     deeds.sort();
     assert_eq!(deeds, [Action::Create, Action::Delete]);
-    let less = object(
-        "nhi_scope.x",
-        "nhi_scope",
-        &["update"],
-        scope("x", &[READ, MORE]),
-        scope("x", &[READ]),
-    );
-    let read = office.read(&plan([vec![widening("x").remove(0)], vec![less]].concat()));
+    let read = office.read(&plan(narrowing("x")));
     assert!(read.cards[0].may() && !read.cards[0].needs_somebody());
     assert_eq!(read.verdict(), Exit::Clean);
+}
+
+#[test]
+fn a_freeze_holds_back_what_everybody_has_approved_and_nothing_that_takes_power_away() {
+    let with = |from: &str| {
+        let frozen = format!(
+            "  quorum = {{ high = {{ people = 0 }}, critical = {{ people = 2 }} }}\n  freeze = [{{ from = \
+             \"{from}\", until = \"2999-01-01T00:00:00Z\", reason = \"the year ends\" }}]\n  domain"
+        );
+        Office::new(&POLICY.replace("  domain", &frozen))
+    };
+    let changes = plan([widening("x"), narrowing("y")].concat());
+    let reading = with("2020-01-01T00:00:00Z").read(&changes);
+    let [held, other] = &reading.cards[..] else { panic!("{:?}", reading.cards) };
+    assert_eq!((held.address.as_str(), held.needs_somebody()), ("nhi_scope.x", false));
+    assert_eq!((held.code(), held.may(), other.may()), (Some("E-CHANGE-FROZEN"), false, true));
+    assert_eq!(reading.verdict(), Exit::Policy);
+    for form in FORMS {
+        let text = render(&reading, form, reading.verdict());
+        assert!(text.contains("the year ends") && text.contains("2999-01-01"), "{form:?}: {text}");
+    }
+    assert!(super::text::missing(&reading).contains("apply again after 2999-01-01"));
+    assert_eq!(with("2998-01-01T00:00:00Z").read(&changes).verdict(), Exit::Clean);
+}
+
+#[test]
+fn a_policy_that_does_not_follow_the_one_used_last_lets_nothing_through_that_gives_power() {
+    let hcl = HCL.replace(
+        "ledger = { none = true }",
+        "realm = { id = \"abc123\", key = { env = \"KEY\" } }\nledger = { sqlite = { path = \"nhi.db\" } }",
+    );
+    let open = POLICY.replace(
+        "  domain",
+        "  quorum = { high = { people = 0 }, critical = { people = 2 } }\n  domain",
+    );
+    let office = Office::at(tempfile::tempdir().unwrap(), &open, &hcl);
+    let wider = plan(widening("x"));
+    let reading = office.read(&wider);
+    assert_eq!((reading.verdict(), reading.open.len()), (Exit::Clean, 0), "{:?}", reading.open);
+    // Whoever makes a change uses the policy, and that is written down.
+    let asked = office.read(&plan(narrowing("x"))).cards[0].asked.clone();
+    run(async {
+        let context = office.loaded.context("nhi", "command").unwrap();
+        let leave = operations::review::pass(&context, &asked, async { Ok(()) }).await.unwrap();
+        leave.unwrap().ended(&context, None, false).await;
+    });
+    let mut folder = office.folder;
+    for (version, code) in [("2", "E-POLICY-ROLLBACK"), ("4", "E-POLICY-UNSIGNED")] {
+        let policy = open.replace("version = 3", &format!("version = {version}"));
+        let office = Office::at(folder, &policy, &hcl);
+        let reading = office.read(&wider);
+        assert_eq!(reading.verdict(), Exit::Policy, "version {version}");
+        let one = &reading.open[0];
+        assert_eq!((one.address.as_str(), one.code, one.counts), ("the policy", code, true));
+        assert_eq!((reading.cards[0].code(), reading.cards[0].may()), (Some(code), false));
+        for form in FORMS {
+            assert!(render(&reading, form, Exit::Policy).contains(code), "{form:?}");
+        }
+        assert!(super::text::missing(&reading).contains(code));
+        // As an apply does: what takes power away goes on, and the policy is told of.
+        let reading = office.read(&plan(narrowing("x")));
+        assert_eq!((reading.verdict(), reading.open[0].code), (Exit::Clean, code));
+        folder = office.folder;
+    }
+    assert_eq!(Office::at(folder, &open, &hcl).read(&wider).verdict(), Exit::Clean);
+}
+
+#[test]
+fn the_hash_of_a_review_is_that_of_the_words_of_all_that_need_somebody() {
+    let office = Office::new(POLICY);
+    let changes = [widening("x"), narrowing("y"), widening("z")].concat();
+    let reading = office.read(&plan(changes));
+    let value: Value =
+        serde_json::from_str(&render(&reading, Form::Json, reading.verdict())).unwrap();
+    // As whoever signs all of them finds them in the file.
+    let needed = value["changes"].as_array().unwrap().iter();
+    let needed = needed.filter(|one| one["approvals"]["needed"] != 0);
+    let needed: Vec<_> =
+        needed.map(|one| approval::record::from_json(&one["record"]).unwrap()).collect();
+    assert_eq!(needed.len(), 2);
+    let hash = approval::statement::shown(&words::shown_all(&needed));
+    assert_eq!(value["shown"], hash.as_str());
+    assert!(render(&reading, Form::Text, Exit::Policy).contains(&hash));
+    // Of one alone it is that one's.
+    let reading = office.read(&plan(widening("x")));
+    assert_eq!(reading.shown().as_ref(), Some(&reading.cards[0].shown));
+    assert_eq!(office.read(&plan(narrowing("x"))).shown(), None);
 }
 
 #[test]

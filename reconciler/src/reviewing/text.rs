@@ -62,9 +62,16 @@ fn foot(reading: &Reading) -> String {
         parts.push(format!("{} changes of others, which nothing here reviews", reading.others));
     }
     let rest = if parts.is_empty() { String::new() } else { format!(" {}.", parts.join(", ")) };
-    match reading.verdict() {
+    let said = match reading.verdict() {
         Exit::Clean => format!("{}{rest}", styled(GREEN, "It may be applied.")),
         _ => format!("{}{rest}", styled(RED, "It may not be applied yet.")),
+    };
+    match reading.shown() {
+        Some(hash) => {
+            let all = format!("Shown, of all that need somebody (nhi approve --all-of): {hash}");
+            format!("{said}\n{}", styled(DIM, &all))
+        }
+        None => said,
     }
 }
 
@@ -165,6 +172,9 @@ pub(crate) fn card(card: &Card) -> String {
     }
     if let Some(problem) = &card.unseen {
         row("unread", styled(YELLOW, &spelled(&one_line(problem))));
+    }
+    if let Some(problem) = &card.held {
+        row("held", styled(YELLOW, &spelled(&one_line(problem))));
     }
     if let Some(next) = &card.next {
         row("next", spelled(next));
