@@ -229,6 +229,71 @@ fn what_changed_after_it_was_signed_is_not_applied_and_a_no_or_an_edit_stops_it(
 }
 
 #[test]
+fn who_left_a_policy_of_before_and_an_approval_that_is_over_count_for_nothing() {
+    reviewed(|world| {
+        approved(world, BASE, "first.plan")?;
+        world.write("main.tf", &wider())?;
+        let review = planned(world, "wide.plan")?;
+        world.write("wide.review.json", &review.to_string())?;
+        let key = |who: &str| world.root().join(who).display().to_string();
+        let (ann, sam) = (key("ann"), key("sam"));
+        let shown = review["shown"].as_str().unwrap_or_default();
+        let all = ["approve", "--all-of", "wide.review.json", "--reason", "agreed on Monday"];
+        let signs = |more: &[&str]| world.nhi(&[&all[..], more].concat());
+        // Some of its digits are not the hash of what was read.
+        let said =
+            signs(&["--role", "owner", "--key", &ann, "--shown", &shown[..32]])?.expect(1)?;
+        holds(said.contains("E-SHOWN") && said.contains("32 of the 64"), "it says why", &said)?;
+        signs(&["--role", "owner", "--key", &ann, "--shown", shown])?.expect(0)?;
+        signs(&["--role", "security", "--key", &sam, "--shown", shown])?.expect(0)?;
+        world.nhi(&["gate", "wide.plan.json"])?.expect(0)?;
+
+        // Sam leaves, with all that sam's key has signed.
+        let sams = fs::read_to_string(world.root().join("sam.pub")).map_err(|e| e.to_string())?;
+        world.write("revoked_keys", &sams)?;
+        let policy = world.read("policy.hcl")?;
+        let told = world.terraform(&["plan"])?.expect(0)?;
+        holds(!flat(&told).contains("E-POLICY-"), "the list of keys is no policy", &told)?;
+        let said = world.nhi(&["gate", "wide.plan.json"])?.expect(4)?;
+        holds(said.contains("E-APPROVAL-KEY-REVOKED"), "the gate says why", &said)?;
+        let told = refused(world.terraform(&["apply", "-auto-approve"])?, "E-APPROVAL-QUORUM")?;
+        holds(told.contains("E-APPROVAL-KEY-REVOKED"), "it says why", &told)?;
+        world.write("revoked_keys", "")?;
+
+        // Another policy, which those have not signed whom the one before asks.
+        let newer =
+            policy.replace("version = 1", "version = 2").replace("people = 1", "people = 0");
+        world.write("policy.hcl", &newer)?;
+        let said = world.nhi(&["gate", "wide.plan.json"])?.expect(4)?;
+        holds(said.contains("E-POLICY-UNSIGNED"), "the gate says it", &said)?;
+        refused(world.terraform(&["apply", "-auto-approve"])?, "E-POLICY-UNSIGNED")?;
+        holds(!scopes(world)?.contains("payroll"), "nothing was given", "")?;
+        world.write("policy.hcl", &policy)?;
+        world.nhi(&["gate", "wide.plan.json"])?.expect(0)?;
+
+        // What holds for a second holds no more after it.
+        for one in cards(&review) {
+            let digest = one["digest"].as_str().unwrap_or_default().replace("sha256:", "");
+            let folder = world.folder.join("approvals").join(digest);
+            for file in fs::read_dir(&folder).map_err(|e| e.to_string())? {
+                let file = file.map_err(|e| e.to_string())?.path();
+                if file.display().to_string().contains("@acme.example") {
+                    fs::remove_file(&file).map_err(|e| e.to_string())?;
+                }
+            }
+        }
+        for (key, role) in [(&ann, "owner"), (&sam, "security")] {
+            signs(&["--role", role, "--key", key, "--shown", shown, "--for", "1s"])?.expect(0)?;
+        }
+        sleep(Duration::from_millis(2100));
+        let said = world.nhi(&["gate", "wide.plan.json"])?.expect(4)?;
+        holds(said.contains("E-APPROVAL-EXPIRED"), "the gate says it", &said)?;
+        refused(world.terraform(&["apply", "-auto-approve"])?, "E-APPROVAL-EXPIRED")?;
+        holds(!scopes(world)?.contains("payroll"), "nothing was given", "")
+    });
+}
+
+#[test]
 fn two_boards_sign_in_two_branches_and_the_merge_has_both_words() {
     reviewed(|world| {
         approved(world, BASE, "first.plan")?;
