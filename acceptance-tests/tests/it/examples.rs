@@ -99,7 +99,7 @@ fn is_test(code: &str) -> bool {
 
 /// A body of `nhi.hcl` or `policy.hcl`, which no core reads.
 fn is_configuration(code: &str) -> bool {
-    let ours = ["connections", "ledger", "tasks"];
+    let ours = ["connections", "ledger", "requesters", "review", "tasks"];
     blocks(code).is_empty() || ours.iter().any(|name| code.starts_with(name))
 }
 
