@@ -426,3 +426,41 @@ fn who_breaks_the_glass_is_let_through_and_nothing_is_in_policy_until_others_hav
         nothing_is_left_to_do(world)
     });
 }
+
+/// [`BASE`] with a scope that may be asked for.
+fn on_request() -> String {
+    let line = "  justification = \"Reads tonight's invoices and nothing else\"\n";
+    let asked = "  on_request    = { \"secret/data/payroll/*:read\" = { max = \"1h\" } }\n";
+    BASE.replace(line, &format!("{line}{asked}"))
+}
+
+#[test]
+fn a_scope_on_request_is_given_for_a_while_once_those_have_signed_and_is_no_drift() {
+    reviewed(|world| {
+        approved(world, &on_request(), "first.plan")?;
+        nothing_is_left_to_do(world)?;
+        let (id, scope) = ("bao/openbao_approle/invoice-sync", "secret/data/payroll/*:read");
+        let ask = ["elevate", id, scope, "--for", "30m", "--reason", "INC-9: compare", "--yes"];
+        let said = world.nhi(&ask)?.expect(4)?;
+        holds(!scopes(world)?.contains("payroll"), "nothing is given unsigned", &said)?;
+        let at = said.find("sha256:").ok_or_else(|| format!("no digest: {said}"))?;
+        let digest = &said[at + 7..at + 71];
+        for (who, role) in [("ann", "owner"), ("sam", "security")] {
+            let key = world.root().join(who).display().to_string();
+            let words = ["approve", digest, "--role", role, "--key", &key, "--reason", "agreed"];
+            // Who has no terminal is told the hash of what is to be read.
+            let told = world.nhi(&words)?.expect(1)?;
+            let at = told.find("--shown ").ok_or_else(|| format!("no hash: {told}"))?;
+            let hash = &told[at + 8..at + 72];
+            world.nhi(&[&words[..], &["--shown", hash]].concat())?.expect(0)?;
+        }
+        world.nhi(&ask)?.expect(0)?;
+        holds(scopes(world)?.contains("payroll"), "it is given", "")?;
+        nothing_is_left_to_do(world)?;
+        world.nhi(&["elevate", "--end", id, scope, "--yes"])?.expect(0)?;
+        holds(!scopes(world)?.contains("payroll"), "and taken away", "")?;
+        nothing_is_left_to_do(world)?;
+        let again = world.nhi(&ask)?.expect(4)?;
+        holds(again.contains("E-APPROVAL-USED"), "once", &again)
+    });
+}
