@@ -84,6 +84,15 @@ pub fn released_provider() -> Result<PathBuf> {
     Ok(built(&["-p", "provider"], true)?.get("terraform-provider-nhi")?.path.clone())
 }
 
+/// Builds `nhi` as it is released, and gives its place.
+///
+/// # Errors
+///
+/// It could not be built.
+pub fn released_nhi() -> Result<PathBuf> {
+    Ok(built(&["-p", "nhi"], true)?.get("nhi")?.path.clone())
+}
+
 fn built(packages: &[&str], release: bool) -> Result<Programs> {
     let mut command = cargo(&["build"]);
     command.args(packages);

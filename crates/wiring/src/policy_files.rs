@@ -1,6 +1,7 @@
 //! A policy with the files that it names, read from where they lie or from where a version was kept.
 
 use std::{
+    collections::BTreeSet,
     fs, io,
     path::{Path, PathBuf},
 };
@@ -113,7 +114,15 @@ impl ReviewFiles {
         };
         let signers = file("review.signers", &terms.signers)?;
         let mut parts = Parts::new(text.as_bytes(), signers.as_bytes());
+        let mut kept = BTreeSet::new();
         for (name, one) in &terms.requesters {
+            // One would be kept over the other, and checked with its keys.
+            if !kept.insert(part_of(name)) {
+                return Err(wrong(format!(
+                    "review.requesters.{name}: its name differs from another one's only in what no file's \
+                     name has."
+                )));
+            }
             let keys = file(&format!("review.requesters.{name}.keys"), &one.keys)?;
             parts = parts.with(&part_of(name), keys.as_bytes());
         }

@@ -3,6 +3,7 @@
 mod iam;
 mod plan;
 mod process;
+mod review;
 mod rotate;
 mod start;
 
@@ -23,6 +24,8 @@ pub(crate) enum Bench {
     Iam(iam::Iam),
     /// Rotations on OpenBao, many in one apply, and what each asks of it; simulated ones.
     Rotate(rotate::Rotate),
+    /// A plan of many changes read for a board, and one change asked for beside many approvals.
+    Review(review::Review),
     /// Credentials judged a second, and 100,000 integrations compared, from memory.
     Reconcile,
     /// MessagePack and JSON, both ways: one credential, and a state of 3,000 resources.
@@ -40,6 +43,7 @@ impl Bench {
             Bench::Plan(plan) => plan.run(&released_provider()?),
             Bench::Iam(iam) => iam.run(&released_provider()?),
             Bench::Rotate(rotate) => rotate.run(),
+            Bench::Review(review) => review.run(),
             Bench::Reconcile => built_for("search", "simulation", "judge", &[]),
             Bench::Codec => example("provider", "measure", &["codec"]),
             Bench::Rpc => {
