@@ -8,6 +8,7 @@
 pub mod agent;
 pub mod chain;
 pub mod envelope;
+mod in_toto;
 pub mod key;
 pub mod record;
 pub mod requester;

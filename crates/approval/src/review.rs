@@ -1,8 +1,6 @@
 //! What somebody says of an integration after they have looked at it: an access review, in the words of
 //! in-toto. It is signed as an approval is, and is none: its predicate is another one.
 
-use std::collections::BTreeMap;
-
 use domain::realm::digest_of;
 use jiff::Timestamp;
 use policy::change::Digest;
@@ -10,12 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Envelope,
-    statement::NoStatement,
+    in_toto::{self, NoStatement, Subject},
     verify::{Signer, Trust, Unread, opened},
 };
-
-/// The statement's type.
-const STATEMENT: &str = "https://in-toto.io/Statement/v1";
 
 /// The predicate's type: what this file says of an integration.
 pub const PREDICATE: &str = "https://github.com/open-nhi/nhi/access-review/v1";
@@ -76,23 +71,6 @@ impl Conclusion {
     }
 }
 
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Wire {
-    #[serde(rename = "_type")]
-    of: String,
-    subject: Vec<Subject>,
-    predicate_type: String,
-    predicate: Said,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Subject {
-    name: String,
-    digest: BTreeMap<String, String>,
-}
-
 /// What reviews of an integration are kept under: a digest of a domain of its own over tenant and id, so
 /// that it is none of a change.
 pub fn key(tenant: &str, integration: &str) -> Digest {
@@ -129,16 +107,9 @@ impl Review {
 
     /// Its bytes, as they are signed.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let wire = Wire {
-            of: STATEMENT.to_owned(),
-            subject: vec![Subject {
-                name: self.integration.clone(),
-                digest: [("sha256".to_owned(), self.key().hex())].into(),
-            }],
-            predicate_type: PREDICATE.to_owned(),
-            predicate: Said { tenant: self.tenant.clone(), ..self.said.clone() },
-        };
-        serde_json::to_vec(&wire).unwrap_or_default()
+        let subject = Subject::new(&self.integration, self.key());
+        let said = Said { tenant: self.tenant.clone(), ..self.said.clone() };
+        in_toto::to_bytes(vec![subject], PREDICATE, said)
     }
 
     /// Reads one.
@@ -147,32 +118,17 @@ impl Review {
     ///
     /// It is no review, or says something that cannot be.
     pub fn from_bytes(bytes: &[u8]) -> Result<Review, NoStatement> {
-        let no = |text: String| NoStatement::new(text);
-        let wire: Wire = serde_json::from_slice(bytes)
-            .map_err(|error| no(format!("it is no review: {error}")))?;
-        if wire.of != STATEMENT {
-            return Err(no(format!("it is a {:?}, not {STATEMENT}", wire.of)));
-        }
-        if wire.predicate_type != PREDICATE {
-            return Err(no(format!("it says {:?}, not {PREDICATE}", wire.predicate_type)));
-        }
-        let [subject] = wire.subject.as_slice() else {
-            return Err(no(format!("it names {} integrations, not one", wire.subject.len())));
+        let no = |text: String| NoStatement(text);
+        let (named, said): (_, Said) = in_toto::from_bytes(bytes, PREDICATE, "review")?;
+        let [subject] = named.as_slice() else {
+            return Err(no(format!("it names {} integrations, not one", named.len())));
         };
-        let review = Review {
-            integration: subject.name.clone(),
-            tenant: wire.predicate.tenant.clone(),
-            said: wire.predicate,
-        };
-        let digest = [("sha256".to_owned(), review.key().hex())].into();
-        if subject.digest != digest {
+        let integration = subject.name.clone();
+        let review = Review { integration, tenant: said.tenant.clone(), said };
+        if subject.digest() != Some(review.key()) {
             return Err(no("its digest is not that of the integration that it names".to_owned()));
         }
-        for (name, text) in [("reason", &review.said.reason), ("nonce", &review.said.nonce)] {
-            if text.trim().is_empty() {
-                return Err(no(format!("its {name} is empty")));
-            }
-        }
+        in_toto::all_said(&[("reason", &review.said.reason), ("nonce", &review.said.nonce)])?;
         Ok(review)
     }
 }

@@ -9,8 +9,8 @@ use jiff::Timestamp;
 use policy::change::{Digest, quorum::Decision};
 use serde::{Deserialize, Serialize};
 
-/// The statement's type.
-const STATEMENT: &str = "https://in-toto.io/Statement/v1";
+pub use crate::in_toto::NoStatement;
+use crate::in_toto::{self, Subject};
 
 /// The predicate's type: what this file says of a change.
 pub const PREDICATE: &str = "https://github.com/open-nhi/nhi/change-approval/v1";
@@ -83,55 +83,11 @@ mod decision {
     }
 }
 
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Wire {
-    #[serde(rename = "_type")]
-    of: String,
-    subject: Vec<Subject>,
-    predicate_type: String,
-    predicate: Said,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Subject {
-    name: String,
-    digest: BTreeMap<String, String>,
-}
-
-/// The digest's name in a subject. It is SHA-256 over a domain of its own, so that no file and no image
-/// has it.
-const DIGEST: &str = "sha256";
-
-/// Why bytes are no statement of ours.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct NoStatement(String);
-
-impl NoStatement {
-    pub(crate) fn new(why: String) -> NoStatement {
-        NoStatement(why)
-    }
-}
-
 impl Statement {
     /// Its bytes, as they are signed.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let wire = Wire {
-            of: STATEMENT.to_owned(),
-            subject: self
-                .subjects
-                .iter()
-                .map(|(digest, name)| Subject {
-                    name: name.clone(),
-                    digest: [(DIGEST.to_owned(), digest.hex())].into(),
-                })
-                .collect(),
-            predicate_type: PREDICATE.to_owned(),
-            predicate: self.said.clone(),
-        };
-        serde_json::to_vec(&wire).unwrap_or_default()
+        let subjects = self.subjects.iter().map(|(digest, name)| Subject::new(name, *digest));
+        in_toto::to_bytes(subjects.collect(), PREDICATE, &self.said)
     }
 
     /// Reads a statement. What it has beside what this version knows might limit it, so it is refused.
@@ -141,39 +97,24 @@ impl Statement {
     /// It is no statement, of another type, or says something that cannot be.
     pub fn from_bytes(bytes: &[u8]) -> Result<Statement, NoStatement> {
         let no = |text: String| NoStatement(text);
-        let wire: Wire = serde_json::from_slice(bytes)
-            .map_err(|error| no(format!("it is no approval: {error}")))?;
-        if wire.of != STATEMENT {
-            return Err(no(format!("it is a {:?}, not {STATEMENT}", wire.of)));
-        }
-        if wire.predicate_type != PREDICATE {
-            return Err(no(format!("it says {:?}, not {PREDICATE}", wire.predicate_type)));
-        }
-        if wire.subject.is_empty() || wire.subject.len() > MOST_SUBJECTS {
-            return Err(no(format!(
-                "it names {} changes, not 1 to {MOST_SUBJECTS}",
-                wire.subject.len()
-            )));
+        let (named, said): (_, Said) = in_toto::from_bytes(bytes, PREDICATE, "approval")?;
+        if named.is_empty() || named.len() > MOST_SUBJECTS {
+            return Err(no(format!("it names {} changes, not 1 to {MOST_SUBJECTS}", named.len())));
         }
         let mut subjects = BTreeMap::new();
-        for one in wire.subject {
-            let digest = match (one.digest.len(), one.digest.get(DIGEST)) {
-                (1, Some(text)) => Digest::parse(text).filter(|digest| digest.hex() == *text),
-                _ => None,
-            };
+        for one in named {
+            let digest = one.digest();
             let digest =
                 digest.ok_or_else(|| no(format!("{:?} has no digest of a change", one.name)))?;
             if subjects.insert(digest, one.name).is_some() {
                 return Err(no(format!("it names {digest} twice")));
             }
         }
-        let said = wire.predicate;
-        for (name, text) in [("role", &said.role), ("reason", &said.reason), ("nonce", &said.nonce)]
-        {
-            if text.trim().is_empty() {
-                return Err(no(format!("its {name} is empty")));
-            }
-        }
+        in_toto::all_said(&[
+            ("role", &said.role),
+            ("reason", &said.reason),
+            ("nonce", &said.nonce),
+        ])?;
         if said.not_after <= said.not_before {
             return Err(no("it ends before it begins".to_owned()));
         }
