@@ -6,28 +6,20 @@ use super::{
     Bundle, form,
     verify::{Holds, Report},
 };
-use crate::report::html::{STYLE, digest, escaped};
+use crate::report::html::{STYLE, escaped, head};
 
 pub(super) fn render(bundle: &Bundle, report: &Report) -> String {
     let mut out = String::with_capacity(8192 + 512 * bundle.entries.len());
-    let rules = format!(
-        "default-src 'none'; style-src '{}'; base-uri 'none'; form-action 'none'",
-        digest(STYLE)
-    );
     let (tone, verdict) = match (report.is_wrong(), report.lacks()) {
         (true, _) => ("bad", "something in it is wrong"),
         (false, true) => ("half", "shown in part"),
         (false, false) => ("good", "shown"),
     };
     let about = escaped(&form::asked(bundle));
+    head(&mut out, &format!("nhi evidence: {}", form::asked(bundle)), STYLE, None);
     let _ = write!(
         out,
-        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta http-equiv=\"Content-Security-Policy\" content=\"{rules}\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <meta name=\"referrer\" content=\"no-referrer\">\n\
-         <title>nhi evidence: {about}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n\
-         <a class=\"skip\" href=\"#changes\">To what was allowed</a>\n<header>\n\
+        "<a class=\"skip\" href=\"#changes\">To what was allowed</a>\n<header>\n\
          <h1>nhi evidence: <span class=\"verdict {tone}\">{verdict}</span></h1>\n\
          <p>{about}</p>\n\
          <p class=\"dim\">{} of {} entries of <code>{}</code>, made at {} by {}. This page shows what the \

@@ -14,28 +14,18 @@ const SCRIPT: &str = include_str!("page.js");
 
 pub(super) fn render(report: &Report, exit: Exit) -> String {
     let mut out = String::with_capacity(4096 + 1024 * report.found.len());
-    let rules = format!(
-        "default-src 'none'; style-src '{}'; script-src '{}'; base-uri 'none'; form-action 'none'",
-        digest(STYLE),
-        digest(SCRIPT)
-    );
     let tone = match exit {
         Exit::Clean if !report.is_partial() => "good",
         Exit::Clean | Exit::Partial => "half",
         _ => "bad",
     };
+    head(&mut out, &format!("nhi drift: {}", report.verdict(exit)), STYLE, Some(SCRIPT));
     let _ = write!(
         out,
-        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta http-equiv=\"Content-Security-Policy\" content=\"{rules}\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <meta name=\"referrer\" content=\"no-referrer\">\n\
-         <title>nhi drift: {}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n\
-         <a class=\"skip\" href=\"#findings\">To the findings</a>\n<header>\n\
+        "<a class=\"skip\" href=\"#findings\">To the findings</a>\n<header>\n\
          <h1>nhi drift: <span class=\"verdict {tone}\">{}</span></h1>\n\
          <p>{}{}</p>\n<p>Holds: {} (exit {}).</p>\n\
          <p class=\"dim\">Compared at {} by nhi {}.{}</p>\n</header>\n<main>\n",
-        escaped(&report.verdict(exit)),
         escaped(&report.verdict(exit)),
         escaped(&report.verdict(exit)),
         escaped(&report.coverage()),
@@ -53,8 +43,26 @@ pub(super) fn render(report: &Report, exit: Exit) -> String {
     out
 }
 
+/// The begin of a page, up to what it shows: it loads nothing, and runs no script but this one.
+pub(crate) fn head(out: &mut String, title: &str, style: &str, script: Option<&str>) {
+    let script = script.map_or(String::new(), |text| format!(" script-src '{}';", digest(text)));
+    let rules = format!(
+        "default-src 'none'; style-src '{}';{script} base-uri 'none'; form-action 'none'",
+        digest(style)
+    );
+    let _ = write!(
+        out,
+        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta http-equiv=\"Content-Security-Policy\" content=\"{rules}\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <meta name=\"referrer\" content=\"no-referrer\">\n\
+         <title>{}</title>\n<style>{style}</style>\n</head>\n<body>\n",
+        escaped(title),
+    );
+}
+
 /// How a policy of content names a text that it allows.
-pub(crate) fn digest(text: &str) -> String {
+fn digest(text: &str) -> String {
     let digest = ring::digest::digest(&ring::digest::SHA256, text.as_bytes());
     format!("sha256-{}", BASE64.encode(digest.as_ref()))
 }

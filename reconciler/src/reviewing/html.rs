@@ -11,7 +11,7 @@ use super::{
     text::key_words,
     words,
 };
-use crate::report::html::{STYLE, digest, escaped};
+use crate::report::html::{STYLE, escaped, head};
 
 const MORE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
@@ -21,11 +21,6 @@ const LEVELS: [&str; 4] = ["low", "medium", "high", "critical"];
 
 pub(crate) fn render(reading: &Reading) -> String {
     let style = format!("{STYLE}{MORE}");
-    let rules = format!(
-        "default-src 'none'; style-src '{}'; script-src '{}'; base-uri 'none'; form-action 'none'",
-        digest(&style),
-        digest(SCRIPT)
-    );
     let tone = if reading.may() { "good" } else { "bad" };
     let headline = escaped(&reading.headline());
     let policy = match &reading.policy {
@@ -37,14 +32,10 @@ pub(crate) fn render(reading: &Reading) -> String {
     let core = reading.core.as_ref();
     let core = core.map_or(String::new(), |one| format!(", planned by version {}", escaped(one)));
     let mut out = String::with_capacity(8192 + 6144 * reading.cards.len());
+    head(&mut out, &format!("nhi review: {}", reading.headline()), &style, Some(SCRIPT));
     let _ = write!(
         out,
-        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta http-equiv=\"Content-Security-Policy\" content=\"{rules}\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <meta name=\"referrer\" content=\"no-referrer\">\n\
-         <title>nhi review: {headline}</title>\n<style>{style}</style>\n</head>\n<body>\n\
-         <a class=\"skip\" href=\"#changes\">To the changes</a>\n<header>\n\
+        "<a class=\"skip\" href=\"#changes\">To the changes</a>\n<header>\n\
          <h1>nhi review: <span class=\"verdict {tone}\">{headline}</span></h1>\n\
          <p>{}</p>\n<p>{policy}</p>\n\
          <p class=\"dim\">Read from {}{core} at {} by nhi {}.</p>\n</header>\n<main>\n",
