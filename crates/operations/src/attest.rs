@@ -1,6 +1,6 @@
 //! Access reviews: what somebody signed after they had looked at an integration.
 
-use approval::{Review, Trust, review};
+use approval::{Review, review};
 use domain::IntegrationId;
 use jiff::{civil::Date, tz::TimeZone};
 
@@ -30,8 +30,7 @@ pub async fn conclude_review(
     envelope: &[u8],
 ) -> Result<(Review, String), Problem> {
     let board = reviewing_board(context)?;
-    let (namespace, now) = (board.namespace(), context.time());
-    let trust = Trust { namespace: &namespace, signers: &board.signers, revoked: &board.revoked };
+    let (trust, now) = (board.trust(), context.time());
     let (review, by) = review::verify(envelope, trust, &[now.lo, now.hi]).map_err(|why| {
         Problem::new(why.code, "This review does not count")
             .detail(format!("{}.", why.why))
@@ -71,8 +70,7 @@ pub(crate) fn reviewed_on(
     id: &IntegrationId,
 ) -> Result<Option<Date>, Problem> {
     let Some(board) = context.gate.board() else { return Ok(None) };
-    let namespace = board.namespace();
-    let trust = Trust { namespace: &namespace, signers: &board.signers, revoked: &board.revoked };
+    let trust = board.trust();
     let id = id.to_string();
     let kept = board.store.of(review::key(tenant, &id)).map_err(|error| {
         Problem::new("E-APPROVAL-STORE", "What was signed cannot be read")

@@ -5,7 +5,6 @@
 
 use std::collections::BTreeSet;
 
-use approval::{Trust, votes};
 use jiff::Timestamp;
 use ledger::{Change, NewEntry, Obligation};
 use policy::{
@@ -154,14 +153,8 @@ impl Debt {
     ///
     /// What was signed cannot be read.
     pub fn reviewed(&self, context: &Context, board: &ReviewBoard) -> Result<Tally, Problem> {
-        let (now, namespace) = (context.time(), board.namespace());
-        let trust =
-            Trust { namespace: &namespace, signers: &board.signers, revoked: &board.revoked };
-        let (votes, _) = votes(&*board.store, self.digest, trust, now).map_err(|error| {
-            Problem::new("E-APPROVAL-STORE", "What was signed cannot be read")
-                .detail(format!("{error}."))
-                .next("bring the folder of approvals back, as policy.hcl names it")
-        })?;
+        let now = context.time();
+        let (votes, _) = board.votes(self.digest, now)?;
         let question = Question {
             level: self.level,
             requester: Some(&self.by),

@@ -18,7 +18,7 @@ use policy::{
     change::{
         Action, Change, Digest, Value, freeze,
         impact::{Facts, Impact, Level, impact},
-        quorum::{Decision, Presence, Question, Tally, tally},
+        quorum::{Decision, Presence, Question, Tally, Vote, tally},
         review::{Review, owners_named},
         standing::{self, Class},
     },
@@ -66,6 +66,7 @@ pub struct ReviewBoard {
     pub unproven: Option<String>,
     /// What may be done to an object now, by its id.
     leaves: Mutex<BTreeMap<String, Vec<Held>>>,
+    namespace: String,
 }
 
 /// What allows a change that is being made.
@@ -189,7 +190,18 @@ impl ReviewBoard {
     ) -> ReviewBoard {
         let leaves = Mutex::default();
         let (requester, unproven) = (None, None);
-        ReviewBoard { terms, policy_digest, signers, revoked, store, requester, unproven, leaves }
+        let namespace = namespace(&terms.domain);
+        ReviewBoard {
+            terms,
+            policy_digest,
+            signers,
+            revoked,
+            store,
+            requester,
+            unproven,
+            leaves,
+            namespace,
+        }
     }
 
     /// With who asks, where that is proven.
@@ -240,8 +252,31 @@ impl ReviewBoard {
     }
 
     /// The namespace in which statements are signed here.
-    pub fn namespace(&self) -> String {
-        namespace(&self.terms.domain)
+    pub fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
+    /// Whom to believe here.
+    pub fn trust(&self) -> Trust<'_> {
+        Trust { namespace: &self.namespace, signers: &self.signers, revoked: &self.revoked }
+    }
+
+    /// Everything that somebody who is known has said of a change, and what is kept of it and does not
+    /// count.
+    ///
+    /// # Errors
+    ///
+    /// `E-APPROVAL-STORE`: what was signed cannot be read.
+    pub(crate) fn votes(
+        &self,
+        digest: Digest,
+        now: Now,
+    ) -> Result<(Vec<Vote>, Vec<Unread>), Problem> {
+        votes(&*self.store, digest, self.trust(), now).map_err(|error| {
+            Problem::new("E-APPROVAL-STORE", "What was signed cannot be read")
+                .detail(format!("{error}. That is not the same as that nobody signed."))
+                .next("bring the folder of approvals back, as policy.hcl names it (an empty one is fine)")
+        })
     }
 
     /// Who speaks for the owners of what a change is about.
@@ -273,7 +308,7 @@ impl ReviewBoard {
         used_at: Option<Timestamp>,
         now: Now,
     ) -> Result<Judged, Problem> {
-        let (digest, namespace) = (asked.change.digest(), self.namespace());
+        let digest = asked.change.digest();
         let mut impact = impact(&asked.change, &asked.facts, &self.terms.rules);
         // What is not approved beforehand needs somebody.
         let rotates = asked.change.action == Action::Rotate;
@@ -309,12 +344,7 @@ impl ReviewBoard {
             let (unread, signed) = (Vec::new(), BTreeMap::new());
             return Ok(Judged { digest, impact, tally: none, unread, used_at, signed, beforehand });
         }
-        let trust = Trust { namespace: &namespace, signers: &self.signers, revoked: &self.revoked };
-        let (mut votes, unread) = votes(&*self.store, digest, trust, now).map_err(|error| {
-            Problem::new("E-APPROVAL-STORE", "What was signed cannot be read")
-                .detail(format!("{error}. That is not the same as that nobody signed."))
-                .next("bring the folder of approvals back, as policy.hcl names it (an empty one is fine)")
-        })?;
+        let (mut votes, unread) = self.votes(digest, now)?;
         // A use ends what was signed before it. A no is never used up.
         if let Some(used) = used_at {
             let gives = [Decision::Approve, Decision::BreakGlass];
@@ -341,6 +371,13 @@ impl ReviewBoard {
 
     /// Why a change is refused, one paste away from being solved.
     pub fn refusal(&self, asked: &Asked, judged: &Judged) -> Problem {
+        let problem = self.missing(asked, judged);
+        let told = "Nothing was changed here. Other resources of this run are not affected.";
+        Problem { detail: format!("{}\n{told}", problem.detail), ..problem }
+    }
+
+    /// What a change lacks, before anybody makes it.
+    pub fn missing(&self, asked: &Asked, judged: &Judged) -> Problem {
         let Tally { needed, have, roles_missing, discounted, rejected_by, .. } = &judged.tally;
         let code = match (judged.tally.code(), judged.used_at) {
             (Some("E-APPROVAL-MISSING"), Some(_)) => "E-APPROVAL-USED",
@@ -389,8 +426,6 @@ impl ReviewBoard {
             let who: Vec<&str> = rejected_by.iter().map(String::as_str).collect();
             lines.push(format!("rejected by {}", who.join(", ")));
         }
-        lines
-            .push("Nothing was changed here. Other resources of this run are not affected.".into());
         let problem = Problem::new(code, "Change not approved").detail(lines.join("\n"));
         if !rejected_by.is_empty() {
             return problem.next(
@@ -714,8 +749,7 @@ fn with_statements(
     if !judged.needs_somebody() {
         return entry;
     }
-    let namespace = board.namespace();
-    let trust = Trust { namespace: &namespace, signers: &board.signers, revoked: &board.revoked };
+    let trust = board.trust();
     let gives = [Decision::Approve, Decision::BreakGlass];
     let mut people = BTreeMap::new();
     // It was read a moment ago; what cannot be read any more is missing here and stops nothing.

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use operations::{Context, Problem, review};
-use policy::change::projection::{Unprojectable, project};
+use policy::change::{
+    differences,
+    projection::{Unprojectable, project},
+};
 use tfplugin::{
     Diagnostic, Diagnostics, Path, Schema, Severity, Value,
     erased::{
@@ -57,11 +60,10 @@ impl Guarded {
 
     /// Where nobody reviews changes, that is said with the first one that gives power.
     fn say_once(&self, before: &Value, answer: &PlanResponse) -> Option<Diagnostic> {
-        let ready =
-            self.shared.context_if_ready().filter(|context| context.gate.closed().is_none());
-        if ready.is_none() || *before == answer.planned || self.shared.has_said_unreviewed() {
+        if *before == answer.planned {
             return None;
         }
+        self.shared.context_if_ready().filter(|context| context.gate.closed().is_none())?;
         let one = reviewed(self.type_name(), before, &answer.planned).ok().flatten()?;
         if !one.direction.may_widen() {
             return None;
@@ -105,7 +107,7 @@ impl Guarded {
             return Ok(());
         }
         let differs = match (live, before) {
-            (Some(live), Some(before)) => differences(&before, &live),
+            (Some(live), Some(before)) => told(&before, &live),
             _ => "it is gone".to_owned(),
         };
         Err(Problem::new("E-STALE-LIVE", "It changed after it was reviewed")
@@ -118,23 +120,14 @@ impl Guarded {
 }
 
 /// What differs, leaf by leaf.
-fn differences(before: &policy::change::Value, live: &policy::change::Value) -> String {
-    let change = policy::change::Change {
-        tenant: String::new(),
-        kind: String::new(),
-        object: String::new(),
-        action: policy::change::Action::Update,
-        generation: 0,
-        before: before.clone(),
-        after: live.clone(),
-    };
+fn told(before: &policy::change::Value, live: &policy::change::Value) -> String {
     let one = |one: policy::change::Difference| {
         let text = |value: Option<policy::change::Value>| {
             value.map_or("nothing".to_owned(), |value| value.canonical())
         };
         format!("{}: reviewed {}, now {}", one.path, text(one.before), text(one.after))
     };
-    change.differences().into_iter().map(one).collect::<Vec<_>>().join("; ")
+    differences(before, live).into_iter().map(one).collect::<Vec<_>>().join("; ")
 }
 
 /// What a change needs, where somebody must approve it and not all have.
@@ -150,13 +143,9 @@ async fn needs(context: &Context, one: &Reviewed) -> Result<Diagnostics, Problem
     if judged.tally.is_enough() {
         return Ok(told);
     }
-    let refusal = board.refusal(&asked, &judged);
-    let detail = refusal
-        .body()
-        .replace("Nothing was changed here. Other resources of this run are not affected.\n", "");
     told.push(Diagnostic::warning(
         format!("This change needs an approval: {}", asked.object),
-        detail,
+        board.missing(&asked, &judged).body(),
     ));
     Ok(told)
 }
@@ -212,9 +201,13 @@ impl AnyResource for Guarded {
 
     fn plan<'a>(&'a self, request: PlanRequest) -> BoxFuture<'a, PlanResponse> {
         Box::pin(async move {
+            let reviewing = self.reviewing();
+            if reviewing.is_none() && self.shared.has_said_unreviewed() {
+                return self.inner.plan(request).await;
+            }
             let before = request.prior.clone();
             let mut answer = self.inner.plan(request).await;
-            let Some(context) = self.reviewing() else {
+            let Some(context) = reviewing else {
                 answer.diagnostics.extend(self.say_once(&before, &answer));
                 return answer;
             };

@@ -75,7 +75,7 @@ impl Attest {
         let loaded = wiring::load(config)?;
         let agent = loaded.environment.get("SSH_AUTH_SOCK");
         let context = loaded.context("nhi", "command")?;
-        let namespace = reviewing_board(&context)?.namespace();
+        let namespace = reviewing_board(&context)?.namespace().to_owned();
         let pen = Pen::find(self.key.as_deref(), agent, signing::passphrase)?;
         let (tenant, text) = about(&context, &self.id).await?;
         let decision = match self.decision {

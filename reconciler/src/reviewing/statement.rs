@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, io::IsTerminal, path::PathBuf, sync::Arc};
 
 use approval::{
-    Envelope, Statement, Trust, record,
+    Envelope, Statement, record,
     statement::{Policy, Said, shown},
     verify,
 };
@@ -610,12 +610,11 @@ fn signed(
     let namespace = board.namespace();
     let payload = statement.to_bytes();
     let bytes = Envelope::signed_bytes(&payload);
-    let signature = pen.sign(&namespace, &bytes)?;
-    let made = signing::checked(&signature, &namespace, &bytes)?;
+    let signature = pen.sign(namespace, &bytes)?;
+    let made = signing::checked(&signature, namespace, &bytes)?;
     let print = approval::signers::fingerprint(&made.key);
     let envelope = Envelope { payload, signatures: vec![signature] }.to_json(&print).into_bytes();
-    let trust = Trust { namespace: &namespace, signers: &board.signers, revoked: &board.revoked };
-    let found = verify(&envelope, trust, &[now]).map_err(|unread| {
+    let found = verify(&envelope, board.trust(), &[now]).map_err(|unread| {
         Problem::new(unread.code, "What you sign would not count")
             .detail(format!("{}. Nothing was kept.", unread.why))
             .next("sign with a key that stands in the file of signers of the policy")

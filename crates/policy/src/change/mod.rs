@@ -176,9 +176,7 @@ impl Change {
 
     /// What differs between before and after, leaf by leaf, in order of the paths.
     pub fn differences(&self) -> Vec<Difference> {
-        let mut found = Vec::new();
-        differences(&self.before, &self.after, "", &mut found);
-        found
+        differences(&self.before, &self.after)
     }
 }
 
@@ -229,7 +227,14 @@ pub struct Difference {
     pub after: Option<Value>,
 }
 
-fn differences(before: &Value, after: &Value, path: &str, found: &mut Vec<Difference>) {
+/// What differs between two records, leaf by leaf, in order of the paths.
+pub fn differences(before: &Value, after: &Value) -> Vec<Difference> {
+    let mut found = Vec::new();
+    differ(before, after, "", &mut found);
+    found
+}
+
+fn differ(before: &Value, after: &Value, path: &str, found: &mut Vec<Difference>) {
     let join = |name: &str| match path {
         "" => name.to_owned(),
         path => format!("{path}.{name}"),
@@ -249,7 +254,7 @@ fn differences(before: &Value, after: &Value, path: &str, found: &mut Vec<Differ
                 let of = |map: &std::collections::BTreeMap<String, Value>| {
                     map.get(name).cloned().unwrap_or(Value::Null)
                 };
-                differences(&of(before), &of(after), &join(name), found);
+                differ(&of(before), &of(after), &join(name), found);
             }
         }
         // Of a set each member is a difference of its own.
